@@ -135,6 +135,9 @@ class SyntheticFeed:
         self.events: deque[ClientEvent] = deque()
         self.happened: list[Happened] = []
         self.snapshot_bytes = 2400
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.account: dict[type[Any], Any] = {}
+        self.world: dict[type[Any], Any] = {}
         self._entities: list[tuple[int, int, float, float, float, float, float, str, float]] = []
         self._now = 0.0
 
@@ -237,6 +240,16 @@ class SyntheticFeed:
 
     def look_at(self, x: float, y: float) -> None:
         self.looked_at.append((x, y))
+
+    def of_account(self, record: type[Any]) -> Any:
+        return self.account.get(record)
+
+    def of_world(self, record: type[Any]) -> Any:
+        return self.world.get(record)
+
+    def call(self, action: str, **arguments: Any) -> bytes:
+        self.calls.append((action, arguments))
+        return bytes(16)
 
     def next_event(self) -> ClientEvent | None:
         return self.events.popleft() if self.events else None

@@ -24,9 +24,9 @@ SIZES = [
     *product((WIDTH_MIN, 800, 2600), range(HEIGHT_MIN, 1500, 7)),
 ]
 SHOWN = [
-    Wanted(shards, aspect, level, 5, inspected, keys)
-    for shards, aspect, level, inspected, keys in product(
-        (0, 2, 10), (0.0, 0.1, 1.0), (0, 1, 2), (0, 9, 40), (0, 13)
+    Wanted(shards, aspect, level, 5, inspected, keys, gauges)
+    for shards, aspect, level, inspected, keys, gauges in product(
+        (0, 2, 10), (0.0, 0.1, 1.0), (0, 1, 2), (0, 9, 40), (0, 13), (0, 5)
     )
 ]
 
@@ -66,6 +66,17 @@ def test_in_a_low_window_the_map_gives_way_first_and_then_the_net_graph(
     layout = arrange(800, height, EVERYTHING._replace(inspector_lines=0))
     assert (layout.minimap is not None, layout.graph_level) == (map_shown, level)
     assert layout.legend is not None
+
+
+def test_gauges_lie_below_the_feed_and_give_way_to_it_in_a_low_window() -> None:
+    layout = arrange(1280, 720, EVERYTHING._replace(gauges=5))
+    assert layout.gauges is not None
+    assert layout.gauges.height == 14 + 17 * 5
+    assert layout.feed.bottom >= layout.gauges.top
+    assert layout.graph is not None
+    low = arrange(1280, HEIGHT_MIN, EVERYTHING._replace(gauges=8))
+    assert low.gauges is None
+    assert low.feed.bottom == arrange(1280, HEIGHT_MIN, EVERYTHING).feed.bottom
 
 
 def test_the_map_shrinks_before_it_goes() -> None:

@@ -18,7 +18,8 @@ from sidereal.client.front import palette, readout
 from sidereal.client.front.keys import Pan, Steer
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.meter import Meter
-from sidereal.client.front.viewer import NOT_HERE, Viewer
+from sidereal.client.front.news import NOT_HERE
+from sidereal.client.front.viewer import Viewer
 from sidereal.client.happenings import make_happened
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import SessionState

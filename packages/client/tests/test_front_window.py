@@ -7,10 +7,24 @@ from typing import Any
 
 import pytest
 
-from sidereal.client.front.keys import make_bindings
+from sidereal.client.front.keys import BUTTONS, make_bindings
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.viewer import Viewer
-from sidereal.game import I1, Controls, Game, Held, Motion, axis, hold
+from sidereal.game import (
+    F4,
+    I1,
+    Body,
+    Controls,
+    Game,
+    Held,
+    Label,
+    Motion,
+    Pilot,
+    Transaction,
+    angle,
+    axis,
+    hold,
+)
 from sidereal.game.declarations import declare
 from sidereal.game.described import declare_untrusted
 from sidereal.game.keys import KEYS
@@ -212,7 +226,7 @@ def test_pyglet_knows_every_key_that_a_game_may_bind(desk: Desk) -> None:
         game.declare(one)
         names = make_bindings(declare(game), observing=False)[0].keys
         assert names
-        assert all(hasattr(desk.key, name) for name in names), names
+        assert all(hasattr(desk.key, name) or name in BUTTONS for name in names), names
 
 
 def test_an_unbound_key_does_nothing(desk: Desk) -> None:
@@ -236,3 +250,90 @@ def test_keys_are_those_of_the_game_that_is_shown(desk: Desk) -> None:
     desk.press("W")
     assert desk.feed.held == [1]
     assert ("W ▲", "height +") in [(each.shown, each.does) for each in desk.viewer.bindings]
+
+
+class Hands(Controls, name="tests.hands"):
+    push: I1 = axis("W", "S")
+    grab: Held = hold("MOUSE_LEFT")
+    aim: F4 = angle(pointer=True, bits=8)
+
+
+@pytest.fixture
+def talker(desk: Desk, screen: Any) -> Desk:
+    """A desk of a game whose players talk, and grab with the mouse."""
+    game = Game("talker")
+    game.kind("craft", Motion(), Body(radius=6), Label(), Pilot())
+    game.declare(Hands)
+
+    @game.action(rate_hz=1, durable=False, key="T")
+    def say(tx: Transaction, text: str) -> None: ...
+
+    desk.feed.game = declare(game)
+    screen.show(desk.viewer, 2.0)
+    return desk
+
+
+def test_a_line_is_typed_and_sent_and_the_key_that_opens_it_is_no_part_of_it(talker: Desk) -> None:
+    talker.press("W")
+    talker.press("T")
+    talker.dispatch("on_text", "t")
+    talker.dispatch("on_text", "t")  # it repeats while it is held
+    talker.release("T")
+    for key, letter in (("W", "w"), ("T", "t"), ("Q", "q")):
+        talker.press(key)
+        talker.dispatch("on_text", letter)
+        talker.release(key)
+    talker.dispatch("on_text", "ñ漢")  # as an input method says it
+    talker.dispatch("on_text_motion", talker.key.MOTION_BACKSPACE)
+    assert talker.viewer.line is not None
+    talker.press("ENTER")
+    talker.dispatch("on_text", "\r")
+    assert talker.feed.calls == [("talker.say", {"text": "wtqñ"})]
+    assert talker.feed.held[-1] == 0
+    assert not talker.left
+
+
+def test_escape_leaves_the_line_and_nothing_else(talker: Desk) -> None:
+    talker.press("T")
+    talker.press("M")
+    talker.press("ESCAPE")
+    assert talker.viewer.line is None
+    assert Layer.MINIMAP in talker.viewer.layers
+    assert (talker.feed.calls, talker.left) == ([], [])
+    talker.press("ESCAPE")
+    assert talker.left == [True]
+
+
+def test_a_button_that_the_game_has_bound_is_held_and_aims_and_neither_pans_nor_selects(
+    talker: Desk,
+) -> None:
+    left, right = 1, 4
+    x, y = talker.viewer.camera.project(500.0, 600.0)
+    talker.dispatch("on_mouse_press", x, y, left, 0)
+    talker.viewer.advance(2.1, 0.0)
+    assert talker.feed.held[-1] == 0b100 | 64 << 3  # held, a quarter of a turn
+    at = talker.viewer.camera.x
+    talker.dispatch("on_mouse_drag", x, y - 300, 0, -300, left, 0)
+    talker.viewer.advance(2.2, 0.0)
+    assert talker.viewer.following
+    assert talker.feed.held[-1] == 0b100 | 192 << 3
+    x, y = talker.viewer.camera.project(600.0, 500.0)
+    talker.dispatch("on_mouse_release", x, y, left, 0)
+    assert talker.feed.held[-1] == 192 << 3
+    assert talker.viewer.selected_id == 0
+    talker.dispatch("on_mouse_press", x, y, right, 0)
+    talker.dispatch("on_mouse_release", x, y, right, 0)
+    assert talker.viewer.selected_id == 20
+    talker.dispatch("on_mouse_press", x, y, right, 0)
+    talker.dispatch("on_mouse_drag", x + 50, y, 50, 0, right, 0)
+    talker.viewer.advance(2.3, 0.0)
+    assert talker.viewer.camera.x < at
+
+
+def test_what_sounds_is_played_if_that_is_wanted_and_who_can_not_says_so(
+    talker: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talker.window.unmute()  # nothing here plays any
+    monkeypatch.setattr(talker.window, "_speaker", None)
+    lines = [line.text for line in talker.viewer.advance(2.1, 0.0).feed]
+    assert [line for line in lines if line.startswith("no sound: ")]

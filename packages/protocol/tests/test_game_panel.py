@@ -107,7 +107,7 @@ def test_gauges_and_compasses_of_what_a_game_has_not_are_left_out() -> None:
     part.gauge(Chest.gold)
     part.compass(Part("far").kind("depot", Motion()))
     declared = declare(Game("small", parts=[craft(), part]))
-    assert declared.gauges == declared.compasses == ()
+    assert (declared.gauges, declared.compasses) == ((), ())
 
 
 def test_a_compass_has_the_name_of_its_kind_unless_said() -> None:

@@ -159,9 +159,9 @@ class Action:
         rate_hz: how often one player may ask; 0 if none does.
         durable: whether it is committed to the database before it is answered.
         asked_by: PLAYERS, SYSTEMS, or PLAYERS | SYSTEMS.
+        arguments: a struct with a field for every argument; None while they have problems.
         key: by which faces let a player ask for it; empty for none. A text that it takes is typed
             first.
-        arguments: a struct with a field for every argument; None while they have problems.
     """
 
     name: str
@@ -169,8 +169,8 @@ class Action:
     rate_hz: float
     durable: bool
     asked_by: Asker
-    key: str
     arguments: type[msgspec.Struct] | None
+    key: str = ""
 
     @property
     def typed(self) -> Typed | None:
@@ -220,7 +220,7 @@ def make_action(
         arguments = _arguments(name, function)
     except (TypeError, NameError, ValueError):
         arguments = None
-    return Action(name, function, rate_hz, durable, asked_by, key, arguments)
+    return Action(name, function, rate_hz, durable, asked_by, arguments, key)
 
 
 def _needed(arguments: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:

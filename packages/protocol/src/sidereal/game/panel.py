@@ -86,7 +86,9 @@ def panel_problems(
         kinds: with the components that parts added.
         placeless: what accounts have, and the world.
     """
-    flown: list[type[Component]] = [type(c) for kind in kinds if kind.has(Pilot) for c in kind.components]
+    flown: list[type[Component]] = [
+        type(c) for kind in kinds if kind.has(Pilot) for c in kind.components
+    ]
     known = {c.record_name: c for c in (*flown, *(type(c) for c in placeless))}
     for gauge in gauges:
         where = f"gauge of {gauge.field}"

@@ -20,6 +20,7 @@ Without arcade (plain data and arithmetic, testable anywhere):
 * `effects`    what is shown for a while after an event
 * `meter`      frame times and snapshot arrivals, for the numbers and the net graph
 * `frame`      what one frame is drawn from, and the feed it comes from
+* `news`       the lines of the event feed
 * `readout`    the words and numbers on the screen
 * `layout`     where the panels lie, and what gives way in a small window
 * `viewer`     what the person has chosen, and the next frame of it
@@ -33,5 +34,7 @@ With arcade:
 * `lettering`  text as one more instanced batch
 * `scene`      the world
 * `overlay`    the panels on top of it
+* `play/`      gauges, compasses, the line that is typed, and sounds: what a game declares for who
+               plays it
 * `shaders/`   the GLSL
 """

@@ -30,6 +30,7 @@ class ViewConfig:
         headless: draw off screen; nothing appears.
         seconds: quit after that long; with `shot`, the time before the picture.
         size: width and height of the window, pixels.
+        sound: whether effects that sound are heard.
         game: `module:name` of what is played; a world of another game is shown as it is described.
     """
 
@@ -43,6 +44,7 @@ class ViewConfig:
     headless: bool = False
     seconds: float | None = None
     size: tuple[int, int] = (1280, 720)
+    sound: bool = False
     game: str = DEFAULT_GAME
 
 

@@ -1,7 +1,7 @@
 """Effects: what is shown for a while when an event happens, as the game declares it.
 
-An effect stays where it began: at the event's own `x` and `y` if it has such fields, else where its
-subject is drawn at that moment, or was last if it is known no more. What says who the subject is
+An effect stays at the event's own `x` and `y` if it has such fields. Else it goes along with its
+subject, and stays where that was last when it is known no more. What says who the subject is
 may have been lost, and come later than the event; so an effect waits for a moment for a subject
 that is not known. Then there is nothing to show.
 """
@@ -9,6 +9,7 @@ that is not known. Then there is nothing to show.
 from __future__ import annotations
 
 import collections
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.client.front.camera import Camera
+from sidereal.client.front.play.sounds import Began
 from sidereal.client.front.rows import MARK, Rows, Shape, join_rows, mark_rows, with_alpha
 from sidereal.client.happenings import Happened
 from sidereal.client.view import View
@@ -29,6 +31,14 @@ from sidereal.protocol.state.schema import EVENT_FIRST
 RUNNING_MAX: Final = 256
 """Of effects that began together; of more the oldest end."""
 WORDS_MAX: Final = 30
+SPOKEN_PX: Final = 26.0
+"""At least so far above whoever says it are words drawn."""
+SPOKEN_LETTERS: Final = 36
+"""Of a line; longer words go on in the next one, for `SPOKEN_LINES`."""
+SPOKEN_LINES: Final = 4
+SPOKEN_LINE_PX: Final = 16.0
+FADE_S: Final = 0.5
+"""So long before their end words begin to fade."""
 WAITS_S: Final = 1.0
 """For so long an effect waits for a subject that is not known."""
 
@@ -44,6 +54,7 @@ class Running(NamedTuple):
         x: float64[n], world units; likewise `y`.
         size: float64[n], world units.
         text: what each of them says.
+        subject: uint32[n], along with whom they go; None where they stay where they began.
     """
 
     effect: Effect
@@ -52,6 +63,7 @@ class Running(NamedTuple):
     y: Floats
     size: Floats
     text: Sequence[str]
+    subject: NDArray[np.uint32] | None = None
 
     def spent(self, now: float) -> float:
         """Share of its time that is over, from 0 on; 1 and more at its end."""
@@ -63,10 +75,12 @@ class Effects:
 
     Attributes:
         running: those that have begun and not ended.
+        began: those that sound, of the newest frame.
     """
 
     def __init__(self, game: Declarations) -> None:
         self.running: collections.deque[Running] = collections.deque(maxlen=RUNNING_MAX)
+        self.began: list[Began] = []
         # Events without a place, and until when they wait for one.
         self._waiting: collections.deque[tuple[Happened, float]] = collections.deque()
         self._game = game
@@ -82,7 +96,8 @@ class Effects:
             view: of this frame, in which subjects are looked for.
             now: monotonic seconds.
         """
-        going_on = [each for each in self.running if each.spent(now) < 1.0]
+        self.began = []
+        going_on = [_moved(each, view) for each in self.running if each.spent(now) < 1.0]
         self.running.clear()
         self.running.extend(going_on)
         waiting = [*self._waiting, *((one, now + WAITS_S) for one in happened)]
@@ -110,13 +125,33 @@ class Effects:
     ) -> NDArray[np.bool_]:
         """Begin the effects of events as far as it is known where they are; tells of which."""
         x, y, seen = _places(values, happened, view)
-        for effect in self._of[type(values)]:
+        subject = None if {"x", "y"} <= values.fields.keys() else happened.subject[seen]
+        for effect in self._of[type(values)] if seen.any() else ():
             size = _numbers(values, effect.size, len(x))
             text = _texts(values, len(x))
             shown = [text[row] for row in np.flatnonzero(seen).tolist()]
-            if shown:
-                self.running.append(Running(effect, now, x[seen], y[seen], size[seen], shown))
+            if effect.kind == "text" and subject is not None:
+                self._silence(effect, subject)
+            begun = Running(effect, now, x[seen], y[seen], size[seen], shown, subject)
+            self.running.append(begun)
+            if effect.sound is not None:
+                places = zip(begun.x.tolist(), begun.y.tolist(), strict=True)
+                self.began += [Began(effect.sound, *place) for place in places]
         return seen
+
+    def _silence(self, effect: Effect, subject: NDArray[np.uint32]) -> None:
+        """End what these have said before: who speaks again has one thing to say."""
+        for at, each in enumerate(self.running):
+            if each.effect is effect and each.subject is not None:
+                left = ~np.isin(each.subject, subject)
+                text = [each.text[row] for row in np.flatnonzero(left).tolist()]
+                self.running[at] = each._replace(
+                    x=each.x[left],
+                    y=each.y[left],
+                    size=each.size[left],
+                    text=text,
+                    subject=each.subject[left],
+                )
 
 
 def effect_rows(running: Iterable[Running], camera: Camera, now: float) -> Rows:
@@ -152,18 +187,37 @@ class Word(NamedTuple):
 
 
 def effect_words(running: Iterable[Running], camera: Camera, now: float) -> list[Word]:
-    """The effects that are text; they rise by their size, and fade."""
-    words = []
+    """The effects that are text: above whom it happened to, or rising by their size, and fading."""
+    words: list[Word] = []
     for each in running:
         if each.effect.kind == "text":
             spent = min(each.spent(now), 1.0)
             at, rise = camera.relative(each.x, each.y), each.size * camera.zoom * spent
-            alpha = min(1.0, 2.0 * (1.0 - spent))
-            words += [
-                Word(text, float(x), float(y + up), each.effect.rgb, alpha)
-                for (x, y), up, text in zip(at, rise, each.text, strict=True)
-            ]
+            if each.subject is not None:  # it stays above whoever says it
+                rise = np.maximum(each.size * camera.zoom, SPOKEN_PX)
+            alpha = min(1.0, (each.effect.seconds - (now - each.began_at)) / FADE_S)
+            for (x, y), up, text in zip(at, rise, each.text, strict=True):
+                lines = textwrap.wrap(text, SPOKEN_LETTERS)[:SPOKEN_LINES] or [text]
+                for row, line in enumerate(reversed(lines)):
+                    above = float(y + up) + SPOKEN_LINE_PX * row
+                    words.append(Word(line, float(x), above, each.effect.rgb, alpha))
     return words[:WORDS_MAX]
+
+
+def _moved(running: Running, view: View) -> Running:
+    """Take effects along with those to whom they happened."""
+    if running.subject is None or not len(view):
+        return running
+    x, y = running.x.copy(), running.y.copy()
+    rows, drawn = _drawn(running.subject, view)
+    x[drawn], y[drawn] = view.x[rows[drawn]], view.y[rows[drawn]]
+    return running._replace(x=x, y=y)
+
+
+def _drawn(subject: NDArray[np.uint32], view: View) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Rows of some in a view that has any, and which of these they are."""
+    rows = np.minimum(np.searchsorted(view.net_id, subject), len(view) - 1)
+    return rows, view.net_id[rows] == subject
 
 
 def _places(
@@ -175,8 +229,7 @@ def _places(
         return x, y, np.ones(len(x), np.bool_)
     x, y = happened.places.copy()
     if len(view):
-        rows = np.minimum(np.searchsorted(view.net_id, happened.subject), len(view) - 1)
-        drawn = view.net_id[rows] == happened.subject
+        rows, drawn = _drawn(happened.subject, view)
         x[drawn], y[drawn] = view.x[rows[drawn]], view.y[rows[drawn]]
     return x, y, ~np.isnan(x)
 

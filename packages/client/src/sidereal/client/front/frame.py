@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,23 @@ from sidereal.client.front.layers import Layer
 from sidereal.client.front.looks import Looks
 from sidereal.client.front.ownership import Ownership
 from sidereal.client.front.palette import Rgb
+from sidereal.client.front.play.compass import Needle
+from sidereal.client.front.play.gauges import Reading
+from sidereal.client.front.play.line import Line
+from sidereal.client.front.play.sounds import Began
 from sidereal.client.front.watch import Flash
 from sidereal.client.happenings import Happened
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import ClientStatistics
 from sidereal.client.view import View
 from sidereal.game.declarations import Declarations
+from sidereal.game.record import Record
 from sidereal.protocol.rules import Rules
 
 BAR_PX: Final = 46
 """Height of the top bar."""
+
+R = TypeVar("R", bound=Record)
 
 
 class Feed(Protocol):
@@ -62,6 +69,15 @@ class Feed(Protocol):
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest."""
+
+    def of_account(self, record: type[R]) -> R | None:
+        """What the own account has of a component, one value each; None before it is known."""
+
+    def of_world(self, record: type[R]) -> R | None:
+        """What the world has of a component, likewise."""
+
+    def call(self, action: str, **arguments: Any) -> bytes:
+        """Ask for an action of the game; its receipt is an event."""
 
     def next_event(self) -> ClientEvent | None:
         """Oldest event not yet taken."""
@@ -101,6 +117,10 @@ class Frame:
         effects: of what has happened a short while ago.
         moved_leases: when a sector changed its owner, monotonic seconds by sector.
         feed: the newest lines, oldest first.
+        readings: of the game's gauges.
+        needles: of the game's compasses.
+        sounding: effects that sound and begin with this frame.
+        line: what is being typed, if anything.
     """
 
     now: float
@@ -121,6 +141,10 @@ class Frame:
     effects: Sequence[Running]
     moved_leases: dict[tuple[int, int], float]
     feed: Sequence[FeedLine]
+    readings: Sequence[Reading]
+    needles: Sequence[Needle]
+    sounding: Sequence[Began]
+    line: Line | None
 
     @property
     def place(self) -> tuple[float, float]:
@@ -144,8 +168,3 @@ def entity_name(view: View, labels: NDArray[np.bytes_], row: int) -> str:
     """Label of an entity, or its id without one."""
     label = bytes(labels[row]).decode("utf-8", "replace")
     return label or f"e{int(view.net_id[row])}"
-
-
-def shard_name(shard: int) -> str:
-    """What a shard is called on the screen."""
-    return f"S{shard}" if shard else "nobody"

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from sidereal.client.front.layers import Layer
 from sidereal.game.declarations import Declarations
+from sidereal.game.logic import Typed
 
 
 class Action(enum.Enum):
@@ -43,7 +44,16 @@ class Steer(NamedTuple):
     step: int
 
 
-Target: TypeAlias = Action | Layer | Pan | Steer
+class Ask(NamedTuple):
+    """What a player asks the game for when a key is pressed."""
+
+    action: str
+    """Its name, with its part."""
+    typed: Typed | None
+    """What is typed first."""
+
+
+Target: TypeAlias = Action | Layer | Pan | Steer | Ask
 
 SHIFT_TAB: Final = "SHIFT_TAB"
 """Under X, Tab with Shift is a key of its own, for which pyglet has no name."""
@@ -55,7 +65,7 @@ class Binding(NamedTuple):
     """One line of the help panel."""
 
     keys: tuple[str, ...]
-    """pyglet's names (`pyglet.window.key`), and `SHIFT_TAB`."""
+    """pyglet's names (`pyglet.window.key`), `SHIFT_TAB`, and those of `BUTTONS`."""
     shown: str
     does: str
     target: Target
@@ -71,6 +81,7 @@ OWN: Final[tuple[Binding, ...]] = (
     Binding(("KEY_7",), "7", "handover flashes", Layer.HANDOVERS),
     Binding(("KEY_8",), "8", "names", Layer.NAMES),
     Binding(("KEY_9",), "9", "physics shapes", Layer.SHAPES),
+    Binding(("KEY_0",), "0", "compasses, and to the next border", Layer.COMPASS),
     Binding(("M",), "M", "map of the leases around", Layer.MINIMAP),
     Binding(("N",), "N", "net graph: off, text, strips", Action.NET_GRAPH),
     Binding(("TAB", SHIFT_TAB), "Tab", "select next (Shift: previous)", Action.SELECT_NEXT),
@@ -91,11 +102,8 @@ PANNING: Final[tuple[Binding, ...]] = (
 )
 """What an observer moves."""
 
-MOUSE: Final[tuple[tuple[str, str], ...]] = (
-    ("wheel", "zoom at the pointer"),
-    ("drag", "pan"),
-    ("click", "select"),
-)
+BUTTONS: Final = {"MOUSE_LEFT": "left", "MOUSE_RIGHT": "right", "MOUSE_MIDDLE": "middle"}
+"""Of the mouse: those that the game has not bound pan and select."""
 
 _BESIDE: Final = {"W": "UP", "S": "DOWN", "A": "LEFT", "D": "RIGHT"}
 """Arrows that do what these letters do, unless the game has bound them."""
@@ -109,13 +117,24 @@ def make_bindings(game: Declarations, *, observing: bool) -> tuple[Binding, ...]
 
     Args:
         game: which is played.
-        observing: an observer pans, a player holds the game's controls.
+        observing: an observer pans, a player holds the game's controls and asks for its actions.
     """
-    moving = PANNING if observing else tuple(_steering(game))
+    moving = PANNING if observing else (*_steering(game), *_asking(game))
     taken = {key for binding in moving for key in binding.keys}
     taken |= {SHIFT_TAB} if "TAB" in taken else set()
     left = (b._replace(keys=tuple(key for key in b.keys if key not in taken)) for b in OWN)
     return (*moving, *(binding for binding in left if binding.keys))
+
+
+def mouse_lines(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
+    """Say what the mouse does beside what the game has bound to its buttons."""
+    taken = {key for binding in bindings for key in binding.keys}
+    free = [name for button, name in BUTTONS.items() if button not in taken]
+    lines = [("wheel", "zoom at the pointer")]
+    if free:
+        with_which = f", with the {free[0]} button" if len(free) < len(BUTTONS) else ""
+        lines += [("drag", f"pan{with_which}"), ("click", f"select{with_which}")]
+    return lines
 
 
 def targets_by_key(bindings: Iterable[Binding]) -> dict[str, Target]:
@@ -144,6 +163,15 @@ def _steering(game: Declarations) -> Iterator[Binding]:
             yield Binding(keys, shown, f"{name.replace('_', ' ')}{sign}", Steer(name, step))
 
 
+def _asking(game: Declarations) -> Iterator[Binding]:
+    for action in game.actions:
+        if action.key:
+            does = action.name.rpartition(".")[2].replace("_", " ")
+            does = f"{does}: type, then Enter" if action.typed else does
+            target = Ask(action.name, action.typed)
+            yield Binding(_named(action.key), _shown(action.key), does, target)
+
+
 def _named(key: str) -> tuple[str, ...]:
     """Name a key of a game as pyglet does."""
     if key in _TWICE:
@@ -154,4 +182,6 @@ def _named(key: str) -> tuple[str, ...]:
 
 
 def _shown(key: str) -> str:
+    if key in BUTTONS:
+        return f"Mouse {key[6]}"
     return _ARROWS.get(key, key.capitalize())

@@ -106,6 +106,8 @@ async def _stay(config: ViewConfig, window: ViewWindow) -> int:
         at=config.at,
     )
     window.attach(viewer, clock)
+    if config.sound:
+        window.unmute()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(drive, client, sign_in)
         status = await _show(config, window, viewer)

@@ -21,6 +21,7 @@ class Layer(enum.Enum):
     NAMES = "names"
     SHAPES = "shapes"
     MINIMAP = "minimap"
+    COMPASS = "compass"
 
 
 LAYERS_SHOWN: Final = frozenset(Layer) - {Layer.SHAPES}

@@ -23,6 +23,7 @@ STRIP_PX: Final = 40
 COLUMN_PX: Final = 218
 """Width of legend and map."""
 GRAPH_PX: Final = 306
+GAUGES_PX: Final = 236
 INSPECTOR_PX: Final = 236
 INSPECTOR_LINES_MIN: Final = 9
 """What it says of every entity; where there is less room it is left out."""
@@ -66,6 +67,7 @@ class Wanted(NamedTuple):
         graph_lines: how many numbers.
         inspector_lines: 0 without one; as many are shown as have room.
         help_lines: lines of a column of the list of keys, 0 without it.
+        gauges: how many; all of them are shown, or none.
     """
 
     shards: int
@@ -74,6 +76,7 @@ class Wanted(NamedTuple):
     graph_lines: int
     inspector_lines: int
     help_lines: int
+    gauges: int = 0
 
 
 class Layout(NamedTuple):
@@ -91,6 +94,7 @@ class Layout(NamedTuple):
     inspector: Box | None
     feed: Box
     help: Box | None
+    gauges: Box | None = None
 
 
 def arrange(width: int, height: int, wanted: Wanted) -> Layout:
@@ -109,15 +113,36 @@ def arrange(width: int, height: int, wanted: Wanted) -> Layout:
         panel = Box((width - wide) / 2, bottom, wide, min(tall, room))
         feed = whole_feed._replace(height=LINE)
         return Layout(None, None, None, 0, None, feed, panel if bottom > MARGIN + LINE else None)
-    inspector = _inspector(width, height, wanted, room)
-    legend, minimap, graph, level = _right_column(width, height, wanted, room, inspector)
+    gauges = _gauges(width, wanted, room)
+    inspector = _inspector(width, height, wanted, room - _above(gauges))
+    legend, minimap, graph, level = _right_column(
+        width, height, wanted, room, max(_beside(inspector), _beside(gauges))
+    )
     above = [panel for panel in (inspector, legend, minimap) if panel is not None]
     if graph is not None:
         whole_feed = whole_feed._replace(width=graph.left - GAP - MARGIN)
         above = [panel for panel in above if panel.left < graph.left]
     lowest = min((panel.bottom - GAP for panel in above), default=MARGIN + room)
-    feed = whole_feed._replace(height=min(whole_feed.height, lowest - MARGIN))
-    return Layout(legend, minimap, graph, level, inspector, feed, None)
+    bottom = MARGIN + _above(gauges)
+    feed = whole_feed._replace(bottom=bottom, height=min(MARGIN + room, lowest) - bottom)
+    return Layout(legend, minimap, graph, level, inspector, feed, None, gauges)
+
+
+def _gauges(width: int, wanted: Wanted, room: float) -> Box | None:
+    tall = 14 + LINE * wanted.gauges
+    if not wanted.gauges or tall + GAP + LINE > room or width < GAUGES_PX + 2 * MARGIN:
+        return None
+    return Box(MARGIN, MARGIN, GAUGES_PX, tall)
+
+
+def _above(panel: Box | None) -> float:
+    """What a panel at the bottom takes of the room above it."""
+    return 0.0 if panel is None else panel.height + GAP
+
+
+def _beside(panel: Box | None) -> float:
+    """Where what lies to the right of a panel may begin."""
+    return float(MARGIN) if panel is None else panel.right + GAP
 
 
 def _inspector(width: int, height: int, wanted: Wanted, room: float) -> Box | None:
@@ -129,9 +154,8 @@ def _inspector(width: int, height: int, wanted: Wanted, room: float) -> Box | No
 
 
 def _right_column(
-    width: int, height: int, wanted: Wanted, room: float, inspector: Box | None
+    width: int, height: int, wanted: Wanted, room: float, taken_left: float
 ) -> tuple[Box | None, Box | None, Box | None, int]:
-    taken_left = MARGIN if inspector is None else inspector.right + GAP
     left = width - MARGIN - COLUMN_PX
     tall = 30 + LINE * max(wanted.shards, 1)
     if left < taken_left or tall + GAP + LINE > room:

@@ -15,7 +15,7 @@ import numpy as np
 from sidereal.client.front import palette, readout
 from sidereal.client.front.batches import Batches
 from sidereal.client.front.frame import BAR_PX, Frame
-from sidereal.client.front.keys import MOUSE, Binding
+from sidereal.client.front.keys import Binding, mouse_lines
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.layout import (
     FIELD_GAP_PX,
@@ -35,6 +35,7 @@ from sidereal.client.front.layout import (
 from sidereal.client.front.lettering import Face, Lettering
 from sidereal.client.front.meter import FRAMES_MAX, Meter
 from sidereal.client.front.palette import Rgb
+from sidereal.client.front.play.instruments import draw_line, draw_readings
 from sidereal.client.front.rows import LETTER, RECT, Rows, rect_rows, with_alpha
 
 READ_S: Final = 1 / 8
@@ -83,7 +84,8 @@ class Overlay:
         Args:
             bindings: what its keys do.
         """
-        self._keys = [*((binding.shown, binding.does) for binding in bindings), *MOUSE]
+        lines = ((binding.shown, binding.does) for binding in bindings)
+        self._keys = [*lines, *mouse_lines(bindings)]
         self._read_at = self._laid_out_at = -math.inf
 
     def draw(self, frame: Frame) -> None:
@@ -92,7 +94,8 @@ class Overlay:
         if not 0.0 <= frame.now - self._read_at < READ_S:
             self._read_at = frame.now
             self._read(frame)
-        shown = (self.help_shown, self.net_graph, frame.selected, frame.layers, size)
+        typed = None if frame.line is None else frame.line.text
+        shown = (self.help_shown, self.net_graph, frame.selected, frame.layers, size, typed)
         if not 0.0 <= frame.now - self._laid_out_at < LAID_OUT_S or shown != self._shown:
             self._laid_out_at, self._shown = frame.now, shown
             self._lay_out(frame, *size)
@@ -118,6 +121,11 @@ class Overlay:
             self._net_graph(frame, places.graph, strips=places.graph_level > 1)
         if places.inspector is not None:
             self._inspector(frame, inspected, places.inspector)
+        if places.gauges is not None:
+            self._panel(places.gauges)
+            self._rects.append(
+                draw_readings(frame.readings, places.gauges, self._lettering, frame.now)
+            )
         self._feed(frame, places.feed)
         if places.help is not None:
             self._help(places.help)
@@ -134,6 +142,7 @@ class Overlay:
             graph_lines=len(self._link),
             inspector_lines=inspector_lines,
             help_lines=-(-len(self._keys) // 2) if self.help_shown else 0,
+            gauges=len(frame.readings),
         )
 
     def _rect(self, left: float, bottom: float, width: float, height: float, rgba: object) -> None:
@@ -315,7 +324,10 @@ class Overlay:
 
     def _feed(self, frame: Frame, box: Box) -> None:
         y = box.bottom + 6
-        self._lettering.add("? keys", MARGIN, y, palette.DIM, face=Face.SMALL, halo=True)
+        if frame.line is not None:
+            self._rects.append(draw_line(frame.line, box, self._lettering, frame.now))
+        else:
+            self._lettering.add("? keys", MARGIN, y, palette.DIM, face=Face.SMALL, halo=True)
         y += LINE
         fresh = [line for line in frame.feed if frame.now - line.at < FEED_S]
         lines = min(FEED_LINES_MAX, int(box.height / LINE) - 1)

@@ -168,6 +168,38 @@ def _corners(
     return corners[:, 0], corners[:, 1], sector_size * camera.zoom
 
 
+def nearest_border(
+    ownership: Ownership, x: float, y: float, sector_size: float
+) -> tuple[float, float, int] | None:
+    """Find the nearest border between two owners.
+
+    Args:
+        ownership: the leases.
+        x: where from, world units; likewise `y`.
+        sector_size: world units.
+
+    Returns:
+        the nearest point of it, world units, and the owner on the far side; None without one.
+    """
+    there = ownership.neighbours
+    rows, sides = np.nonzero((there != ownership.shard[:, None]) & (there != 0))
+    if len(rows) == 0:
+        return None
+    step = np.array(_NEIGHBOURS, np.float64)[sides]
+    left, bottom = ownership.sector_x[rows] * sector_size, ownership.sector_y[rows] * sector_size
+    at_x = np.where(step[:, 0] == 0, np.clip(x, left, left + sector_size), left)
+    at_y = np.where(step[:, 1] == 0, np.clip(y, bottom, bottom + sector_size), bottom)
+    at_x += np.where(step[:, 0] > 0, sector_size, 0.0)
+    at_y += np.where(step[:, 1] > 0, sector_size, 0.0)
+    # Each border is seen from both of its sides: the far one is meant.
+    near_side = step[:, 0] * (at_x - x) + step[:, 1] * (at_y - y) >= 0
+    away = np.where(near_side, np.hypot(at_x - x, at_y - y), np.inf)
+    best = int(away.argmin())
+    if not np.isfinite(away[best]):
+        return None
+    return float(at_x[best]), float(at_y[best]), int(there[rows[best], sides[best]])
+
+
 def grid_rows(camera: Camera, rules: Rules) -> Rows:
     """Hairlines along sectors, and along cells where they are large enough to see."""
     parts = []

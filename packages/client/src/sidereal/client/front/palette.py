@@ -66,3 +66,8 @@ def shard_colours(shards: NDArray[np.integer]) -> NDArray[np.uint8]:
     """
     index = np.where(shards == 0, 0, (shards.astype(np.int64) - 1) % len(SHARDS) + 1)
     return _TABLE[index]
+
+
+def shard_name(shard: int) -> str:
+    """What a shard is called on the screen."""
+    return f"S{shard}" if shard else "nobody"

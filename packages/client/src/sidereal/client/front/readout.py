@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sidereal.client.front import palette
-from sidereal.client.front.frame import Frame, shard_name
+from sidereal.client.front.frame import Frame
 from sidereal.client.front.meter import Meter
-from sidereal.client.front.palette import Rgb
+from sidereal.client.front.palette import Rgb, shard_name
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import SessionState
 from sidereal.game.builtin import Label, Motion

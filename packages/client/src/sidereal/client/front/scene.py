@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from sidereal.client.front import ownership, palette
 from sidereal.client.front.batches import Batches
 from sidereal.client.front.effects import effect_rows, effect_words
-from sidereal.client.front.frame import BAR_PX, Frame, shard_name
+from sidereal.client.front.frame import BAR_PX, Frame
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.lettering import Face, Lettering
+from sidereal.client.front.palette import shard_name
+from sidereal.client.front.play.instruments import draw_needles
 from sidereal.client.front.rows import (
     MARK,
     RECT,
@@ -58,7 +60,10 @@ class Scene:
         reach = frame.looks.reach_px(frame.view, frame.camera.zoom)
         self._batches.rects.draw(_ground(frame), size, middle)
         self._batches.strokes.draw(_strokes(frame, at, reach), size, middle)
-        self._batches.marks.draw(_marks(frame, at, reach), size, middle)
+        marks = [_marks(frame, at, reach)]
+        if Layer.COMPASS in frame.layers and frame.view.own >= 0:
+            marks.append(draw_needles(frame.needles, frame.place, frame.camera, self._lettering))
+        self._batches.marks.draw(join_rows(marks, MARK), size, middle)
         self._words(frame, at, reach)
         self._lettering.draw(self._lettering.take(), size, middle)
 

@@ -6,7 +6,6 @@ events and view, moves the camera and returns a `Frame`.
 
 from __future__ import annotations
 
-import collections
 import math
 from typing import Final
 
@@ -17,25 +16,29 @@ from sidereal.client import events
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.effects import Effects
-from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name, shard_name
+from sidereal.client.front.frame import BAR_PX, Feed, Frame, entity_name
 from sidereal.client.front.grip import Grip
-from sidereal.client.front.keys import Pan, Steer, make_bindings
+from sidereal.client.front.keys import Ask, Pan, Steer, make_bindings
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.looks import Looks
 from sidereal.client.front.meter import Meter
+from sidereal.client.front.news import News
 from sidereal.client.front.ownership import Ownership
+from sidereal.client.front.palette import shard_name
+from sidereal.client.front.play.compass import Compasses
+from sidereal.client.front.play.gauges import Gauges
+from sidereal.client.front.play.line import Line
 from sidereal.client.front.watch import FLASH_S, OwnerWatch, row_of
 from sidereal.client.statistics import ClientStatistics
 from sidereal.client.view import View
 from sidereal.game.described import Described
+from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 
-FEED_LINES_KEPT: Final = 32
 CLICK_PX: Final = 10.0
 """How far beside a symbol a click still selects it."""
 PAN_PX_PER_S: Final = 700.0
 WHEEL_FACTOR: Final = 1.15
-NOT_HERE: Final = "this game is not here: shown as the server describes it, not predicted"
 LOOK_UNITS: Final = 1.0
 """An observer's centre that moved less is not worth a message."""
 
@@ -50,7 +53,7 @@ class Viewer:
         following: whether the camera follows the selection, or else the own entity.
         selected_id: net id of the selection, 0 without one.
         frame: the newest frame, `None` before the first.
-        ended: how the session ended, `None` while it goes on.
+        line: what is being typed, None if nothing is.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Viewer:
         self._feed = feed
         self._meter = meter
         self._observing = observing
+        self.line: Line | None = None
         self._take_game()
         self._rules = feed.rules or Rules()
         sector = self._rules.sector_size
@@ -87,7 +91,6 @@ class Viewer:
         self.following = at is None and not observing
         self.selected_id = 0
         self.frame: Frame | None = None
-        self.ended: events.Ended | None = None
         self._placed = at is not None
         self._looked_at: tuple[float, float] | None = None
         self._pointer: tuple[float, float] | None = None
@@ -99,8 +102,12 @@ class Viewer:
         self._moved_leases: dict[tuple[int, int], float] = {}
         self._watch = OwnerWatch()
         self._session = feed.session
-        self._loss = ""
-        self._lines: collections.deque[FeedLine] = collections.deque(maxlen=FEED_LINES_KEPT)
+        self._news = News()
+
+    @property
+    def ended(self) -> events.Ended | None:
+        """How the session ended, None while it goes on."""
+        return self._news.ended
 
     @property
     def settled(self) -> bool:
@@ -119,7 +126,7 @@ class Viewer:
             now: monotonic seconds on the client's clock.
             elapsed_s: since the last frame.
         """
-        self._take_events(now)
+        self._news.take(self._feed, now)
         self._rules = self._feed.rules or self._rules
         view = self._feed.view(now)
         statistics = self._feed.statistics()
@@ -153,50 +160,17 @@ class Viewer:
             flashes=tuple(self._watch.flashes),
             effects=tuple(self._effects.running),
             moved_leases=self._moved_leases,
-            feed=tuple(self._lines),
+            feed=tuple(self._news.lines),
+            readings=self._gauges.read(view, self._feed, now),
+            needles=self._compasses.point(view, self._ownership, self._rules),
+            sounding=tuple(self._effects.began),
+            line=self.line,
         )
         return self.frame
 
     def note(self, text: str, now: float, colour: palette.Rgb = palette.TEXT) -> None:
         """Put a line on the event feed."""
-        self._lines.append(FeedLine(text, colour, now))
-
-    def _take_events(self, now: float) -> None:
-        while (event := self._feed.next_event()) is not None:
-            match event:
-                case events.Joined():
-                    self._loss = ""
-                    self.note(f"joined as {event.welcome.name}", now, palette.GOOD)
-                case events.Assigned():
-                    self.note(f"you fly e{event.net_id}", now, palette.GOOD)
-                case events.ToldLine():
-                    self.note(event.text, now)
-                case events.ReceiptCame() if event.text:
-                    self.note(f"{event.action}: {event.text}", now, palette.WARN)
-                case events.NoticeLine():
-                    self.note(event.text, now, palette.WARN)
-                case events.WorldDescribed():
-                    self._note_world(event, now)
-                case events.Lost():
-                    self._note_loss(event, now)
-                case events.Ended():
-                    self.ended = event
-                    reason = event.reason.name.lower().replace("_", " ")
-                    text = f": {event.text}" if event.text else ""
-                    self.note(f"session ended, {reason}{text}", now, palette.BAD)
-
-    def _note_world(self, world: events.WorldDescribed, now: float) -> None:
-        """Say that the world is of a game that is not here."""
-        self.note(NOT_HERE, now, palette.WARN)
-        if world.difference:
-            self.note(f"other than here: {world.difference}", now)
-
-    def _note_loss(self, lost: events.Lost, now: float) -> None:
-        """Say that a session is over; of the attempts that follow only what is new."""
-        text = f"{lost.reason}, {lost.text}" if lost.text else lost.reason
-        if text != self._loss:
-            self._loss = text
-            self.note(f"no session ({text}): trying again", now, palette.BAD)
+        self._news.note(text, now, colour)
 
     def _take_game(self) -> None:
         """Draw and steer as the game says that is shown."""
@@ -204,6 +178,8 @@ class Viewer:
         self._looks, self._effects = Looks(game), Effects(game)
         self.bindings = make_bindings(game, observing=self._observing)
         self._grip = Grip(() if self._observing else game.controls)
+        self._gauges, self._compasses = Gauges(game), Compasses(game, self._looks)
+        self.line = None
 
     def _follow_session(self) -> None:
         """Another session is another world to look at: what was selected or owned is no more."""
@@ -216,6 +192,7 @@ class Viewer:
             self._ownership = Ownership(self._leases)
             self._moved_leases = {}
             self.selected_id = 0
+            self._compasses.forget()
 
     def _take_leases(self, now: float) -> None:
         leases = self._feed.leases
@@ -320,6 +297,26 @@ class Viewer:
             x, y = self.camera.unproject(*self._pointer)
             angle = math.atan2(y - view.y[view.own], x - view.x[view.own])
             self._hold(self._grip.point(angle))
+
+    def ask(self, what: Ask) -> None:
+        """Ask for an action, or begin to type what it is asked for with."""
+        if what.typed is None:
+            self._call(what.action, {})
+        else:
+            self.release_all()
+            self.line = Line(what.action, what.typed)
+
+    def send_line(self) -> None:
+        """Ask for the action with what was typed; without a word, for nothing."""
+        line, self.line = self.line, None
+        if line is not None and line.text.strip():
+            self._call(line.action, line.arguments)
+
+    def _call(self, action: str, arguments: dict[str, str]) -> None:
+        try:
+            self._feed.call(action, **arguments)
+        except LocalProtocolError as error:
+            self.note(str(error), self.frame.now if self.frame else 0.0, palette.WARN)
 
     def _hold(self, record: int | None) -> None:
         if record is not None:

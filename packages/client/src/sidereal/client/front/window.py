@@ -16,10 +16,12 @@ from PIL import Image
 from sidereal.client.front import palette
 from sidereal.client.front.batches import Batches
 from sidereal.client.front.keys import (
+    BUTTONS,
     OWN,
     SHIFT_TAB,
     SHIFT_TAB_KEYCODE,
     Action,
+    Ask,
     Binding,
     Pan,
     Steer,
@@ -31,6 +33,8 @@ from sidereal.client.front.lettering import Face, Lettering
 from sidereal.client.front.loop import TrioLoop
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.overlay import NET_GRAPH_LEVELS, Overlay
+from sidereal.client.front.play.sounds import heard
+from sidereal.client.front.play.speaker import Speaker
 from sidereal.client.front.scene import Scene
 from sidereal.client.front.viewer import Viewer
 from sidereal.protocol.errors import UnavailableError
@@ -46,13 +50,27 @@ def _targets(bindings: Iterable[Binding]) -> dict[int, Target]:
     """What each key does, by pyglet's key code; digits also on the number pad."""
     targets = {}
     for name, target in targets_by_key(bindings).items():
+        if name in BUTTONS:
+            continue
         if name == SHIFT_TAB:
             targets[pyglet.window.key.user_key(SHIFT_TAB_KEYCODE)] = target
             continue
         targets[getattr(arcade.key, name)] = target
+        if name == "ENTER":
+            targets[arcade.key.NUM_ENTER] = target
         if name.startswith("KEY_"):
             targets[getattr(arcade.key, f"NUM_{name[4:]}")] = target
     return targets
+
+
+def _buttons(bindings: Iterable[Binding]) -> dict[int, Target]:
+    """What each button of the mouse does that the game has bound, by pyglet's number."""
+    targets = targets_by_key(bindings)
+    return {
+        getattr(arcade, f"MOUSE_BUTTON_{name[6:]}"): targets[name]
+        for name in BUTTONS
+        if name in targets
+    }
 
 
 class ViewWindow(arcade.Window):
@@ -78,6 +96,9 @@ class ViewWindow(arcade.Window):
         self._loop = loop
         self._bindings: Sequence[Binding] = OWN
         self._targets = _targets(OWN)
+        self._buttons = _buttons(OWN)
+        self._speaker: Speaker | None = None
+        self._opened_by: int | None = None
         batches = Batches(self.ctx)
         fonts = resolve(":system:fonts/ttf/Liberation/Liberation_Mono_Regular.ttf").parent
         self._lettering = lettering = Lettering(self.ctx, batches.letters, fonts)
@@ -102,8 +123,14 @@ class ViewWindow(arcade.Window):
 
     def _take_bindings(self, viewer: Viewer) -> None:
         self._bindings = viewer.bindings
-        self._targets = _targets(viewer.bindings)
+        self._targets, self._buttons = _targets(viewer.bindings), _buttons(viewer.bindings)
         self.overlay.restart(viewer.bindings)
+
+    def unmute(self) -> None:
+        """Let effects be heard from the next frame on, or say why they are not."""
+        self._speaker = Speaker()
+        if self._speaker.problem and self._viewer is not None:
+            self._viewer.note(self._speaker.problem, self._clock(), palette.WARN)
 
     async def wait_frame(self) -> None:
         """Wait until the next frame has been drawn."""
@@ -141,6 +168,8 @@ class ViewWindow(arcade.Window):
             self._take_bindings(self._viewer)
         self._scene.draw(frame)
         self.overlay.draw(frame)
+        if self._speaker is not None:
+            self._speaker.play(heard(frame.sounding, *frame.place))
         self.meter.frame_drawn(time.perf_counter())
         while self._when_drawn:
             self._when_drawn.pop()()
@@ -171,8 +200,15 @@ class ViewWindow(arcade.Window):
     def on_key_press(self, symbol: int, modifiers: int) -> None:
         """Do what the table of keys says."""
         target, viewer = self._targets.get(symbol), self._viewer
-        if self._is_repeat(symbol, target):
-            return
+        if viewer is not None and viewer.line is not None:
+            self._edit(viewer, symbol)
+        elif not self._is_repeat(symbol, target):
+            self._begin(target, shifted=bool(modifiers & arcade.key.MOD_SHIFT))
+            if viewer is not None and viewer.line is not None:
+                self._opened_by = symbol
+
+    def _begin(self, target: Target | None, *, shifted: bool) -> None:
+        viewer = self._viewer
         if viewer is None:
             if target in (Action.BACK, Action.QUIT):
                 self._loop.cancel()
@@ -180,12 +216,35 @@ class ViewWindow(arcade.Window):
             viewer.press(target)
         elif isinstance(target, Layer):
             viewer.toggle(target)
+        elif isinstance(target, Ask):
+            viewer.ask(target)
         elif target is not None:
-            self._act(viewer, target, shifted=bool(modifiers & arcade.key.MOD_SHIFT))
+            self._act(viewer, target, shifted=shifted)
+
+    def _edit(self, viewer: Viewer, symbol: int) -> None:
+        """A key went down while a line is typed; letters come to `on_text`."""
+        self._opened_by = None
+        if symbol in (arcade.key.ENTER, arcade.key.NUM_ENTER):
+            viewer.send_line()
+        elif symbol == arcade.key.ESCAPE:
+            viewer.line = None
+
+    def on_text(self, text: str) -> None:
+        """Type, but not the key which opens the line: that has a letter, too."""
+        if self._viewer is not None and self._viewer.line is not None and self._opened_by is None:
+            self._viewer.line.type(text)
+
+    def on_text_motion(self, motion: int) -> None:
+        """Take the last letter back, again and again while the key is held."""
+        line = None if self._viewer is None else self._viewer.line
+        if line is not None and motion == arcade.key.MOTION_BACKSPACE:
+            line.erase()
 
     def on_key_release(self, symbol: int, modifiers: int) -> None:
         """Let go of a key that was held."""
         target = self._targets.get(symbol)
+        if symbol == self._opened_by:
+            self._opened_by = None
         if symbol not in getattr(self, "pressed_keys", {symbol}) or self._is_repeat(symbol, target):
             self._forget_pressed()  # it was pressed under another name, with Shift
         if self._viewer is not None and isinstance(target, Steer | Pan):
@@ -250,18 +309,31 @@ class ViewWindow(arcade.Window):
             self._viewer.point(x, y)
 
     def on_mouse_press(self, x: int, y: int, button: int, modifiers: int) -> None:
-        """Begin a drag or a click."""
+        """Do what the game has bound to the button, or begin a drag or a click."""
         self._dragged_px = 0.0
+        if self._viewer is not None and button in self._buttons:
+            self._viewer.point(x, y)
+            self._begin(self._buttons[button], shifted=False)
 
     def on_mouse_drag(self, x: int, y: int, dx: int, dy: int, buttons: int, modifiers: int) -> None:
-        """Pan."""
+        """Point, and pan with a button that the game has not bound."""
+        if self._viewer is None:
+            return
+        self._viewer.point(x, y)
+        if any(buttons & bound for bound in self._buttons):
+            return
         self._dragged_px += abs(dx) + abs(dy)
-        if self._viewer is not None and self._dragged_px >= DRAG_PX:
+        if self._dragged_px >= DRAG_PX:
             self._viewer.drag(dx, dy)
 
     def on_mouse_release(self, x: int, y: int, button: int, modifiers: int) -> None:
-        """Select, unless it was a drag."""
-        if self._viewer is not None and self._dragged_px < DRAG_PX:
+        """Let go, or select unless it was a drag."""
+        if self._viewer is None:
+            return
+        target = self._buttons.get(button)
+        if isinstance(target, Steer | Pan):
+            self._viewer.release(target)
+        elif target is None and self._dragged_px < DRAG_PX:
             self._viewer.click(x, y)
 
     def on_mouse_scroll(self, x: int, y: int, scroll_x: float, scroll_y: float) -> None:

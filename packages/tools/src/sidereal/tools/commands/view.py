@@ -26,6 +26,7 @@ def view(
     headless: bool = False,
     seconds: float | None = None,
     size: str = "1280x720",
+    sound: bool = False,
 ) -> int:
     """Open the debug client: fly, or watch, and see which shard owns what.
 
@@ -58,6 +59,8 @@ def view(
         Quit after that long; with --shot, the time before the picture.
     size
         Of the window, as WIDTHxHEIGHT.
+    sound
+        Let effects be heard, where the game gives them a sound.
     """
     start_logging("view")
     if name is None and password_file is not None:
@@ -75,6 +78,7 @@ def view(
         headless=headless or bool(os.environ.get(preflight.HEADLESS)),
         seconds=seconds,
         size=_pair(size, "x", "--size"),
+        sound=sound,
     )
     check_view_config(config)
     preflight.check(config.headless)
