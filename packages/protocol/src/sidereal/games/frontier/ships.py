@@ -71,6 +71,7 @@ SHIP = flight.kind(
     "ship", Motion(), Body(radius=RADIUS, mass=12), Label(), Pilot(), accel_max=THRUST
 )
 flight.look(SHIP, symbol="arrow", label=Label.name)
+flight.compass(SHIP)
 
 
 @flight.on_join

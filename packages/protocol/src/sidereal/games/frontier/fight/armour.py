@@ -62,6 +62,8 @@ class Struck(Component, audience=SHARDS, saved=False):
     when: U4
 
 
+armour.gauge(Hull.hp, label="hull", colour="#e76")
+armour.gauge(Shield.hp, label="shield", colour="#6af")
 for craft in CRAFT:
     armour.extend(craft, Hull(), Shield(), Struck())
 

@@ -27,5 +27,6 @@ class Lump(Component):
 
 LUMP = cargo.kind("lump", Motion(), Body(radius=2, mass=1), Lump(), spawned_by=SHARD, sensor=True)
 cargo.look(LUMP, symbol="diamond", colour="#fc6")
+cargo.gauge(Hold.ore, label="ore", colour="#fc6")
 for craft in CRAFT:
     cargo.extend(craft, Hold())

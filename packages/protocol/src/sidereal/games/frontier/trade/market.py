@@ -14,3 +14,4 @@ class Purse(Component, writer=AUTHORITY, audience=PILOT):
 
 
 market.account(Purse())
+market.gauge(Purse.credits, colour="#fd8")

@@ -67,6 +67,7 @@ STATION = stations.kind(
     "station", Motion(), Body(radius=RADIUS, mass=100_000), Label(), Anchor(), bounce=0.2
 )
 stations.look(STATION, symbol="square", colour="#9cf", size=RADIUS, label=Label.name)
+stations.compass(STATION)
 for craft in CRAFT:
     stations.extend(craft, Docked())
 
