@@ -3,6 +3,7 @@
 It is written on `sidereal.game` and on nothing else of the engine.
 
 * `ships`: the part `flight`: ships, the stick that flies them, and who comes gets one;
+* `homes`: the part `home`: where who is new arrives;
 * `asteroids`: the part `rocks`: they drift and bounce, in a belt;
 * `traffic`: ships whose pilots are the game's own;
 * `fight`: hulls and shields;

@@ -6,6 +6,7 @@ from sidereal.game import Game
 from sidereal.games.frontier.asteroids import belt, rocks
 from sidereal.games.frontier.behaviours.flying import bots
 from sidereal.games.frontier.fight.armour import armour
+from sidereal.games.frontier.homes import home
 from sidereal.games.frontier.ore.cargo import cargo
 from sidereal.games.frontier.ships import flight
 from sidereal.games.frontier.talking import talk
@@ -13,22 +14,17 @@ from sidereal.games.frontier.trade.docking import docking
 from sidereal.games.frontier.trade.market import market
 from sidereal.games.frontier.trade.stations import stations
 from sidereal.games.frontier.traffic.kinds import traffic
+from sidereal.games.frontier.traffic.minds import minds
+from sidereal.games.frontier.traffic.pilots import pilots
+from sidereal.games.frontier.traffic.upkeep import upkeep
 from sidereal.games.frontier.worlds import worlds
 
 game = Game(
     "frontier",
     parts=[
-        flight,
-        rocks,
-        belt(),
-        worlds,
-        talk,
-        traffic,
-        armour,
-        cargo,
-        stations,
-        market,
-        bots,
+        *(flight, home, rocks, belt(), worlds, talk),
+        *(traffic, minds, pilots, upkeep),
+        *(armour, cargo, stations, market, bots),
         docking,  # last of those that move ships: it holds them still
     ],
 )

@@ -27,6 +27,7 @@ from sidereal.game import (
     hold,
     press,
 )
+from sidereal.games.frontier.homes import HEADING, PLACE, SPREAD, has_home
 
 THRUST: Final = 60.0
 """Acceleration of the main engine, units/s²."""
@@ -81,9 +82,17 @@ def arrive(world: Authority, player: Player) -> None:
 
 
 def _new_ship(world: Authority, player: Player) -> int:
-    spot = world.free_spot(radius=RADIUS)
     motion = Motion(heading=world.rng.uniform(-math.pi, math.pi))
+    spot = None
+    if has_home(world):
+        motion, spot = Motion(heading=HEADING), _place_at_home(world)
+    spot = world.free_spot(radius=RADIUS, near=spot)
     return world.spawn(SHIP, Label(name=player.name), motion, at=spot)
+
+
+def _place_at_home(world: Authority) -> tuple[float, float]:
+    x, y = PLACE
+    return x, y + float(world.rng.uniform(-SPREAD, SPREAD))
 
 
 @flight.model(Motion, reads=(Stick,))

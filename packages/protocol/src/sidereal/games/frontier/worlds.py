@@ -1,8 +1,10 @@
-"""What a new world is made of: a belt of asteroids, courses that meet on borders, or nothing.
+"""What a new world is made of: a whole game, a belt of asteroids, courses that meet, or nothing.
 
-A world says what its bots do, too. In `belt` they wander. In `crowd` and `star` there is nothing
-but ships: all fly to one point, or by turns to eight. In `seam` rocks meet on the borders between
-sectors, and at their corners, for a minute; ships fly to and fro over a border meanwhile.
+A world says what its bots do, too. `frontier` is the game: a belt with stations, traffic between
+them, and a home. `belt` has nothing but asteroids. In both of them bots wander. In `crowd` and
+`star` there is nothing but ships: all fly to one point, or by turns to eight. In `seam` rocks meet
+on the borders between sectors, and at their corners, for a minute; ships fly to and fro over a
+border meanwhile.
 """
 
 from __future__ import annotations
@@ -14,12 +16,19 @@ import numpy as np
 
 from sidereal.game import Body, Motion, Part, WorldBuilder
 from sidereal.games.frontier.asteroids import ASTEROID, BELT_HIGH, BELT_LOW
+from sidereal.games.frontier.homes import PLACE, SPREAD, make_home
+from sidereal.games.frontier.trade.stations import PLACES, place_stations
+from sidereal.games.frontier.trade.stations import RADIUS as STATION_RADIUS
+from sidereal.games.frontier.traffic.upkeep import fill_lanes
 
 DENSITY: Final = 0.002
 """Tonnes per cubic unit: an asteroid of radius 20 weighs as much as six ships."""
 
 PER_SIDE: Final = 45
 """Asteroids along an edge of the belt: one in every box of a grid."""
+
+CLEAR: Final = 50.0
+"""World units around stations, and home, in which a new world has no asteroid."""
 
 SECTOR: Final = 1000.0
 """Width of a sector, world units: shards have whole ones."""
@@ -37,9 +46,28 @@ RADIUS_MIN, RADIUS_MAX = 6.0, 12.0
 worlds = Part("worlds")
 
 
+@worlds.world("frontier", bots="wander")
+def make_frontier(make: WorldBuilder) -> None:
+    """Make all that the game has."""
+    make_home(make)
+    place_stations(make)
+    _strew(make, [*((x, y, STATION_RADIUS) for x, y in PLACES.values()), (*PLACE, SPREAD)])
+    # Where four boxes of the belt meet there is room for a ship.
+    at = np.linspace(BELT_LOW, BELT_HIGH, PER_SIDE + 1)[1:-1]
+    x, y = (each.ravel() for each in np.meshgrid(at, at))
+    station_x, station_y = np.array(list(PLACES.values())).T
+    away = np.hypot(x[:, None] - station_x, y[:, None] - station_y).min(axis=1)
+    fill_lanes(make, x[away > STATION_RADIUS + CLEAR], y[away > STATION_RADIUS + CLEAR])
+
+
 @worlds.world("belt", bots="wander")
 def strew_belt(make: WorldBuilder) -> None:
     """Strew asteroids over the belt, with room between all of them; they drift slowly."""
+    _strew(make, [])
+
+
+def _strew(make: WorldBuilder, spared: list[tuple[float, float, float]]) -> None:
+    """Strew the belt, but for some places: x, y and radius of each, world units."""
     rng, count = make.rng, PER_SIDE * PER_SIDE
     spacing = (BELT_HIGH - BELT_LOW) / PER_SIDE
     row, column = np.divmod(np.arange(count), PER_SIDE)
@@ -56,7 +84,12 @@ def strew_belt(make: WorldBuilder) -> None:
         heading=rng.uniform(-math.pi, math.pi, count),
         spin=rng.normal(0.0, 0.2, count).clip(-1.0, 1.0),
     )
-    make.spawn(ASTEROID, motion, Body(radius=radius, mass=_mass(radius)))
+    kept = np.ones(count, np.bool_)
+    for at_x, at_y, clear in spared:
+        kept &= np.hypot(x - at_x, y - at_y) > clear + radius + CLEAR
+    chosen = {name: getattr(motion, name)[kept] for name in Motion.fields}
+    radius = radius[kept]
+    make.spawn(ASTEROID, Motion(**chosen), Body(radius=radius, mass=_mass(radius)))
 
 
 @worlds.world("crowd", bots="crowd")

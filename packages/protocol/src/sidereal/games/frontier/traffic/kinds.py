@@ -6,6 +6,7 @@ from typing import Final
 
 from sidereal.game import (
     F8,
+    I1,
     SHARDS,
     U1,
     U4,
@@ -17,6 +18,7 @@ from sidereal.game import (
     Motion,
     Part,
     Pilot,
+    field,
 )
 from sidereal.games.frontier.ships import RADIUS, SHIP, THRUST
 
@@ -26,9 +28,16 @@ traffic = Part("traffic")
 
 
 class Mind(Component, audience=SHARDS):
-    """What a computer pilot is about."""
+    """What a computer pilot is about.
+
+    `doing` is one of `doings`; `stop` numbers the stations of `PLACES`. `goal` is who is followed,
+    0 for nobody. `x` and `y` are where it flies to if it is about neither; until then, at most, it
+    does what it is doing. `dodge` is to which side it gives way: 1 to the left, -1 to the right.
+    """
 
     doing: U1
+    stop: U1
+    dodge: I1 = field(0, low=-1, high=1)
     goal: Entity
     x: F8
     y: F8
