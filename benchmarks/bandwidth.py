@@ -1,4 +1,4 @@
-"""What clients are sent of the default world: `uv run python benchmarks/bandwidth.py`.
+"""What clients are sent of the world `belt`: `uv run python benchmarks/bandwidth.py`.
 
 In virtual time, so nothing depends on how busy the machine is: the real cores, two shards, the
 belt, 20 bots that wander, and two observers. One of these drifts along the belt's edge, as slowly
@@ -140,7 +140,7 @@ class Meter(Losses):
 
 
 class Belt(VirtualWorld):
-    """The default world and who is in it."""
+    """The world `belt` and who is in it."""
 
     def __init__(self, link: LinkConfig) -> None:
         game = load(DEFAULT_GAME)

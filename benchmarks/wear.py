@@ -1,6 +1,6 @@
 """What becomes of a world that goes on and on: `uv run python benchmarks/wear.py`.
 
-Runs `sidereal up --shards 2 --bots 12` with the default world and a new database for half an hour,
+Runs `sidereal up --shards 2 --bots 12` with the world `belt` and a new database for half an hour,
 looks at it every few seconds, and compares the medians of an early and a late part of the run
 (minutes 5 to 10 and 25 to 30, or as `--windows` says). Cases: leases; bytes sent to each client;
 processor time per tick of the server, of the shards and of the bots; private memory of every
@@ -161,6 +161,7 @@ def run_world(minutes: float) -> list[Sample]:
     """Run one world; it must end without errors, and with all its bots."""
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "sidereal.tools", "up", "--shards", "2"]
+        command += ["--world", "belt"]
         command += ["--bots", str(BOTS), "--data-dir", data, "--json", f"{data}/report.json"]
         command += ["--http", "127.0.0.1:0", "--client-port", "0", "--shard-port", "0"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

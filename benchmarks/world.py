@@ -1,6 +1,6 @@
 """A whole world under load: `uv run python benchmarks/world.py`.
 
-Runs `sidereal up --shards 2 --bots 50 --for 30` with the default world and a new database, three
+Runs `sidereal up --shards 2 --bots 50 --for 30` with the world `belt` and a new database, three
 times, and takes the median of each figure. Cases: `ready_s` from the command to the world being
 ready, `tick_*_ms` of the replication server, `snapshot_hz_p50` over the bots, `input_to_view_*_ms`
 from the moment an input was due to the snapshot that shows it, and the processor time of the three
@@ -36,6 +36,7 @@ def run_world(seconds: int) -> dict[str, float]:
     """Run one world; its report must be without errors, rejections and missing bots."""
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "sidereal.tools", "up", "--shards", "2"]
+        command += ["--world", "belt"]
         command += ["--bots", str(BOTS), "--for", str(seconds), "--data-dir", data]
         command += ["--http", "127.0.0.1:0", "--client-port", "0", "--shard-port", "0"]
         began_at = time.monotonic()

@@ -257,15 +257,17 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def up(*flags: object, client_port: int = 0, descriptors: int | None = None) -> Iterator[World]:
-    """Run a world by `sidereal up`; it must end in order.
+    """Run a world of asteroids by `sidereal up`; it must end in order.
 
     Args:
-        flags: beside ports and directory.
+        flags: beside ports, directory and the world `belt`, unless they name another one.
         client_port: 0 for any free one.
         descriptors: how many each of its processes may have open.
     """
     with scratch() as directory:
         words = ["up", *ANY_PORTS, "--client-port", client_port]
+        if "--game" not in flags and "--world" not in flags:
+            words += ["--world", "belt"]
         words += ["--data-dir", directory / "data", *flags]
         command = [sys.executable, "-m", "sidereal.tools", *map(str, words)]
         if descriptors is not None:
@@ -287,7 +289,7 @@ def parts(data: Path, directory: Path) -> Iterator[tuple[World, dict[str, str]]]
     """
     environment = {SHARD_KEY: secrets.token_hex(16)}
     anywhere = ("--http", "127.0.0.1:0", "--clients", "127.0.0.1:0", "--shards", "127.0.0.1:0")
-    words = ("replication", *anywhere, "--data-dir", data)
+    words = ("replication", *anywhere, "--data-dir", data, "--world", "belt")
     with _running(sidereal("replication", words, directory, **environment)) as program:
         endpoints = json.loads(program.wait_for(r"(\{.*\})\n"))
         world = World(program, endpoints["http"], endpoints)

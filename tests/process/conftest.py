@@ -269,7 +269,8 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
         return commands[-1]
 
     def start_world(data_dir: Path, *flags: object) -> World:
-        command = start("up", *ANY_PORTS, "--data-dir", data_dir, *flags)
+        """Run a world of asteroids, and nothing else but what the flags say."""
+        command = start("up", *ANY_PORTS, "--data-dir", data_dir, "--world", "belt", *flags)
         return World(command.wait_output(r"The world is ready at (\S+)"), command)
 
     def run(*words: object, **environment: str) -> Command:

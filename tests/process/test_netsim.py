@@ -30,6 +30,7 @@ def passage(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Passa
     netsim = toolbox.start("netsim", *words.split())
     door = netsim.wait_output(r"netsim passes on (\S+) to ")
     words = f"--http 127.0.0.1:0 --shard-port 0 --client-port {port} --public-clients {door}"
+    words += " --world belt"
     up = toolbox.start("up", *words.split(), "--data-dir", tmp_path_factory.mktemp("world"))
     url = up.wait_output(r"The world is ready at (\S+)")
     bots = toolbox.start("bots", "--server", url, "--count", BOTS, "--for", 6, "--json", "-")

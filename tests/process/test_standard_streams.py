@@ -20,7 +20,10 @@ import pytest
 if TYPE_CHECKING:
     from tests.process.conftest import Toolbox
 
-UP = ("up", "--http", "127.0.0.1:0", "--client-port", "0", "--shard-port", "0", "--shards", "1")
+UP = (
+    *("up", "--http", "127.0.0.1:0", "--client-port", "0", "--shard-port", "0", "--shards", "1"),
+    *("--world", "belt"),
+)
 DEADLINE_S = 90.0
 """How long all of them may take; says nothing about speed."""
 

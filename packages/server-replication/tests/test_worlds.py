@@ -13,6 +13,9 @@ from sidereal.game.declarations import declare
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
+from sidereal.games.frontier.homes import PLACE
+from sidereal.games.frontier.trade.stations import PLACES
+from sidereal.games.frontier.traffic.upkeep import WANTED
 from sidereal.games.frontier.worlds import DENSITY, PER_SIDE, RUN_MAX, RUN_MIN, SECTOR
 from sidereal.protocol.errors import ConfigError
 from sidereal.replication.play.worlds import find_world_problem, make_world
@@ -88,7 +91,7 @@ def test_rocks_of_a_seam_meet_on_borders_and_corners_and_nowhere_before() -> Non
 def test_an_empty_world_is_empty_and_others_are_unknown() -> None:
     assert {len(make(name)) for name in ("empty", "crowd", "star", None)} == {0}
     with pytest.raises(
-        ConfigError, match=r"--world is 'moon'; there are: belt, empty, star, crowd, seam"
+        ConfigError, match=r"--world is 'moon'; there are: frontier, belt, empty, star, crowd, seam"
     ):
         make("moon")
 
@@ -138,3 +141,20 @@ def test_a_world_whose_code_raises_is_refused_with_its_place() -> None:
         r"motion\.vx = 1000000\.0 is outside -250 to 250",
         str(caught.value),
     )
+
+
+def test_the_first_world_has_room_around_all_that_is_in_it_and_company_at_home() -> None:
+    rows = make(next(iter(FRONTIER.worlds)))
+    names = np.array([FRONTIER.kinds[kind - 1].name for kind in rows["kind"]])
+    solid, ship = names != "home", np.isin(names, ["trader", "miner", "pirate", "patrol"])
+    assert (names == "station").sum() == len(PLACES)
+    assert ship.sum() == sum(WANTED.values())
+    x, y = rows["x"].astype(np.float64), rows["y"].astype(np.float64)
+    gap = np.hypot(x[:, None] - x[solid], y[:, None] - y[solid]) - rows["radius"][solid]
+    gap -= rows["radius"][:, None]
+    gap[np.flatnonzero(solid), np.arange(solid.sum())] = np.inf
+    assert gap[solid].min() > -2.0  # a ship between four rocks at most
+    assert gap[names == "station"].min() > 10.0
+    to_home = np.maximum(abs(x - PLACE[0]), abs(y - PLACE[1]))
+    assert (to_home[ship] < 400).sum() >= 4
+    assert to_home[names == "pirate"].min() > 400

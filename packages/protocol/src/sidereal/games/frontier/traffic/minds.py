@@ -54,7 +54,7 @@ ENOUGH: Final = 12
 ROCK_MAX: Final = 14.0
 """Radius of the biggest rocks that miners break, world units."""
 TASTE: Final = 0.3
-"""Share of the rocks in sight that a miner looks at: so not all choose the same one."""
+"""Share of the rocks in sight that a miner looks at first: so not all choose the same one."""
 MENDED: Final = 0.8
 """Share of its shield with which a pirate that has fled comes back."""
 ROAM_FAR: Final = 500.0
@@ -86,8 +86,9 @@ def mine(step: Step) -> None:
     rocks = step.seen(ASTEROID)
     rocks = rocks[step[Body].radius[rocks] <= ROCK_MAX]
     near = step.pairs(rows, rocks, within=SIGHT)
-    near = near.where(step.rng.random(len(near)) < TASTE).nearest()
-    _follow(step, MINE, near.a, near.b)
+    some = near.where(step.rng.random(len(near)) < TASTE).nearest()
+    for chosen in (some, near.where(~np.isin(near.a, some.a)).nearest()):
+        _follow(step, MINE, chosen.a, chosen.b)
     _roam(step, np.setdiff1d(rows, near.a))
 
 

@@ -1,0 +1,122 @@
+"""Traffic of Frontier: ships that the game flies go about their business, by the stick alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sidereal.game import Body, Game, Motion, WorldBuilder
+from sidereal.games import frontier
+from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
+from sidereal.games.frontier.fight.armour import Shield
+from sidereal.games.frontier.homes import HEADING, PLACE, SPREAD, home, make_home
+from sidereal.games.frontier.ore.cargo import Hold
+from sidereal.games.frontier.trade.stations import PLACES, STATION
+from sidereal.games.frontier.traffic.doings import CALL, FLEE, HAUL, HUNT, MINE, NEAR, ROAM
+from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind, traffic
+from sidereal.games.frontier.traffic.upkeep import AT_ONCE, WANTED, upkeep
+from sidereal.testing import World
+
+HAVEN = PLACES["Haven"]
+MakeWorld = Callable[..., World]
+
+
+def away(world: World, a: int, b: int) -> float:
+    motion = world[Motion]
+    return float(np.hypot(motion.x[a] - motion.x[b], motion.y[a] - motion.y[b]))
+
+
+def test_a_trader_flies_to_its_station_over_a_border_and_around_a_rock(
+    sidereal_world: MakeWorld,
+) -> None:
+    world = sidereal_world(frontier.game, shards=2, link={"delay_s": 0.02, "loss": 0.02})
+    x, y = HAVEN
+    station = world.spawn(STATION, Motion(x=x, y=y))
+    world.spawn(frontier.ASTEROID, Motion(x=40, y=y + 4), Body(radius=20, mass=60))
+    to_haven = Mind(doing=HAUL, stop=0, until=4000)
+    trader = world.spawn(TRADER, Motion(x=200, y=y, heading=np.pi / 2), to_haven)
+    world.run(seconds=0.5)
+    assert world.owner(trader) == 1
+    world.run(seconds=13)
+    assert world.owner(trader) == 0
+    assert away(world, trader, station) < NEAR
+    assert np.hypot(world[Motion].vx[trader], world[Motion].vy[trader]) < 1
+    assert world[Shield].hp[trader] == 50
+
+
+def test_pirates_hunt_who_carries_ore_and_flee_without_a_shield(sidereal_world: MakeWorld) -> None:
+    world = sidereal_world(frontier.game, shards=2)
+    pirate = world.spawn(PIRATE, Motion(x=-150, y=500))
+    world.spawn(frontier.SHIP, Motion(x=-150, y=600))  # has nothing
+    bare = world.spawn(PIRATE, Motion(x=-900, y=500), Shield(hp=0))
+    carrier = world.spawn(frontier.SHIP, Motion(x=60, y=500), Hold(ore=9))
+    world.run(seconds=1)
+    assert (world[Mind].doing[pirate], world[Mind].goal[pirate]) == (HUNT, carrier)
+    assert world[Mind].doing[bare] == FLEE
+    world.run(seconds=3)
+    assert away(world, pirate, carrier) < 150
+
+
+def test_patrols_hunt_pirates_and_else_go_from_station_to_station(
+    sidereal_world: MakeWorld,
+) -> None:
+    world = sidereal_world(frontier.game)
+    patrol = world.spawn(PATROL, Motion(x=300, y=500))
+    idle = world.spawn(PATROL, Motion(x=300, y=1600))
+    pirate = world.spawn(PIRATE, Motion(x=500, y=500))
+    world.run(seconds=1)
+    assert (world[Mind].doing[patrol], world[Mind].goal[patrol]) == (HUNT, pirate)
+    assert world[Mind].doing[idle] == CALL
+
+
+def test_a_miner_flies_to_a_small_rock(sidereal_world: MakeWorld) -> None:
+    world = sidereal_world(frontier.game)
+    miner = world.spawn(MINER, Motion(x=300, y=500))
+    rock = world.spawn(frontier.ASTEROID, Motion(x=500, y=500), Body(radius=9, mass=6))
+    world.spawn(frontier.ASTEROID, Motion(x=300, y=560), Body(radius=20, mass=60))
+    world.run(seconds=6)
+    assert (world[Mind].doing[miner], world[Mind].goal[miner]) == (MINE, rock)
+    assert 20 < away(world, miner, rock) < 120
+
+
+def test_twenty_pilots_stay_in_the_belt(sidereal_world: MakeWorld) -> None:
+    world = sidereal_world(frontier.game)
+    corners = [(BELT_LOW + 60, BELT_LOW + 60), (BELT_HIGH - 60, BELT_HIGH - 60)]
+    kinds = (TRADER, MINER, PIRATE, PATROL, PIRATE)
+    pilots = [
+        world.spawn(kind, Motion(x=x + 20 * nth, y=y - 20 * nth, vx=np.sign(x) * 30))
+        for x, y in corners
+        for nth, kind in enumerate(2 * kinds, -5)
+    ]
+    world.run(seconds=15)
+    motion = world[Motion]
+    assert len(world.ids()) == len(pilots)
+    for place in (motion.x[pilots], motion.y[pilots]):
+        assert place.min() > BELT_LOW
+        assert place.max() < BELT_HIGH
+    roaming = [each for each in pilots if world[Mind].doing[each] == ROAM]
+    assert len(roaming) >= 8  # pirates, and miners without a rock
+
+
+def test_traffic_is_kept_up_and_who_is_new_arrives_where_there_is_a_home(
+    sidereal_world: MakeWorld,
+) -> None:
+    game = Game("kept", parts=[frontier.flight, home, traffic, upkeep])
+
+    @game.world("homely")
+    def begin(make: WorldBuilder) -> None:
+        make_home(make)
+
+    world = sidereal_world(game, world="homely", shards=2)
+    ann = world.join("ann")
+    motion = world[Motion]
+    x, y = (float(at[ann.entity]) for at in (motion.x, motion.y))
+    assert x == PLACE[0]
+    assert abs(y - PLACE[1]) <= SPREAD
+    assert motion.heading[ann.entity] == HEADING
+    world.run(seconds=6)
+    assert [world.count(kind) for kind in WANTED] == [AT_ONCE] * len(WANTED)
+    elsewhere = sidereal_world(game)
+    elsewhere.run(seconds=6)
+    assert elsewhere.count() == 0
