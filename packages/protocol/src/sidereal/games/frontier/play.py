@@ -22,9 +22,21 @@ from sidereal.games.frontier.worlds import worlds
 game = Game(
     "frontier",
     parts=[
-        *(flight, home, rocks, belt(), worlds, talk),
-        *(traffic, minds, pilots, upkeep),
-        *(armour, cargo, stations, market, bots),
+        flight,
+        home,
+        rocks,
+        belt(),
+        worlds,
+        talk,
+        traffic,
+        minds,
+        pilots,
+        upkeep,
+        armour,
+        cargo,
+        stations,
+        market,
+        bots,
         docking,  # last of those that move ships: it holds them still
     ],
 )
