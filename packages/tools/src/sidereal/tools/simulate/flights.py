@@ -11,6 +11,7 @@ import numpy as np
 from sidereal.game import Body, Motion, Parent, Part, Pilot, Stage, Step
 from sidereal.game.bits import pack_rows
 from sidereal.game.schema import column_of
+from sidereal.protocol.state.reckoning import slowing
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.game import Charge, Heat, Stick, Tally
 from sidereal.tools.simulate.passing import Origin
@@ -198,13 +199,15 @@ class FlightRecorder:
 
     Attributes:
         core: name of the core it belongs to.
+        speed_max: what is faster the shard slows down once a tick is written down, units/s.
         since: when what welcomed that was sent, virtual seconds; kept by the process, as is
         at: the time, and
         shard: the core itself.
     """
 
-    def __init__(self, core: str, log: list[Flight]) -> None:
+    def __init__(self, core: str, log: list[Flight], speed_max: float) -> None:
         self.core = core
+        self.speed_max = speed_max
         self.since = self.at = math.inf
         self.shard: ShardCore | None = None
         self.part = Part("recorder")
@@ -250,11 +253,12 @@ class FlightRecorder:
         if begun is not None:
             rows = step.find(begun.net_id)
             after, stored_after = _states(step, rows), _stored(step, rows)
+            kept = _bounded(after, self.speed_max)
             sparks = step.rows(Origin)
             sparks = sparks[step[Origin].born[sparks] == step.tick]
             born = step.id[sparks].astype(np.int64)
             self._paths = {
-                key: path._replace(states=np.vstack([path.states, after[at]]))
+                key: path._replace(states=np.vstack([path.states, kept[at]]))
                 for at, (key, path) in enumerate(self._paths.items())
             }
             self._log.append(
@@ -330,6 +334,13 @@ class _Path(NamedTuple):
 def _states(step: Step, rows: np.ndarray) -> np.ndarray:
     motion = step[Motion]
     return np.column_stack([getattr(motion, name)[rows] for name in STATE])
+
+
+def _bounded(states: np.ndarray, speed_max: float) -> np.ndarray:
+    """Slow down what is too fast, as shards do when a tick ends."""
+    bounded = states.copy()
+    bounded[:, 2:4] *= slowing(states[:, 2], states[:, 3], speed_max)[:, None]
+    return bounded
 
 
 def _stored(step: Step, rows: np.ndarray) -> np.ndarray:

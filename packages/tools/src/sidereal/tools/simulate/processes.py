@@ -313,7 +313,7 @@ class ShardProcess(ShardHost):
         self._told_at = -math.inf
         self._flights = flights
         self._ledger = ledger
-        self._recorder = FlightRecorder("", flights)
+        self._recorder = FlightRecorder("", flights, laws.speed_max)
         self._mishap = Mishap()
         self._laws = laws
         super().__init__(
@@ -379,5 +379,7 @@ class ShardProcess(ShardHost):
         self._recorder.shard = self.core
 
     def _make_recorded_game(self) -> Declarations:
-        self._recorder = FlightRecorder(f"{self.host}.{self._session}", self._flights)
+        self._recorder = FlightRecorder(
+            f"{self.host}.{self._session}", self._flights, self._laws.speed_max
+        )
         return make_game(self._laws, [self._recorder.part, self._mishap.part])
