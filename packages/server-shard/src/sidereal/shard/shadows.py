@@ -84,6 +84,19 @@ class Shadows:
             self._space.remove(self.rows[~stay])
             self._keep(stay)
 
+    def begin_anew(self, rows: Ints) -> None:
+        """Let some shadows forget how far contacts that never were have still to push them.
+
+        Args:
+            rows: int64[n]; who is no shadow is passed over.
+
+        Mutates:
+            the physics: they are out of it until `enter`.
+        """
+        anew = np.isin(self.rows, rows)
+        self._space.remove(self.rows[anew])
+        self._keep(~anew)
+
     def enter(self) -> None:
         """Put shadows where their owners have them, before a tick; who is none any more leaves.
 

@@ -212,7 +212,7 @@ class Simulation:
         self._adopt(*self._early.take(tick - 1), tick - 1)
         for message in self._early.take_controls():
             self.take_input(message)
-        self._repairs.run(tick - 1)
+        self.shadows.begin_anew(self._repairs.run(tick - 1))
         self._families.follow()
         self.shadows.enter()
         held = self._take_controls()

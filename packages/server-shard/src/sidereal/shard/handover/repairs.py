@@ -96,7 +96,7 @@ class Repairs:
         """Note bodies that adopted ones have spawned in ticks gone by."""
         self._born = np.union1d(self._born, self._bodies.columns.net_id[rows])
 
-    def run(self, tick: int) -> None:
+    def run(self, tick: int) -> Ints:
         """Repair what those have missed that were noted since the last time.
 
         Args:
@@ -104,15 +104,18 @@ class Repairs:
 
         Mutates:
             motion of the bodies, their ring and their space.
+
+        Returns:
+            int64[n], rows of all in the space that touched, in the last tick, who goes another way.
         """
         if not len(self._adopted) + len(self._born):
-            return
+            return NOBODY
         adopted, born = self._take(self._adopted), self._take(self._born)
         self._adopted = self._born = NOBODY
         arrived = np.union1d(adopted, born)
         begin = int(self._ring.first(arrived, tick).min(initial=tick))
         if begin == tick:
-            return
+            return NOBODY
         paths = self._trace(self._solid(self._bodies.rows()), begin, tick)
         meetings = find_meetings(paths, arrived, self._ring.since[paths.rows])
         left_out = [meetings.of(meetings.late).members]
@@ -124,9 +127,12 @@ class Repairs:
             else:
                 left -= ticks
                 chosen.append(group)
+        touched, off = self._space.pairs, NOBODY
         if chosen:
-            left_out += self._repair(chosen, arrived, tick)
+            off, lacking = self._repair(chosen, arrived, tick)
+            left_out += lacking
         self.late += len(np.intersect1d(arrived, np.concatenate(left_out)))
+        return np.unique(touched[:, np.isin(touched, off).any(axis=0)])
 
     def _take(self, ids: Ints) -> Ints:
         """Find those of some that are still here, and touch anything at all: int64[n] rows."""
@@ -143,7 +149,7 @@ class Repairs:
         shapes = shapes_of(self._bodies.columns, self._filters, rows)
         return trace_paths(self._ring, rows, shapes, begin, tick)
 
-    def _repair(self, groups: list[Meetings], arrived: Ints, tick: int) -> list[Ints]:
+    def _repair(self, groups: list[Meetings], arrived: Ints, tick: int) -> tuple[Ints, list[Ints]]:
         """Simulate again what some bodies have missed.
 
         Args:
@@ -152,8 +158,8 @@ class Repairs:
             tick: the shard's.
 
         Returns:
-            int64[m] each, rows of the groups in which there was no room for all that had to take
-            part.
+            int64[k], rows of all that go another way now; and int64[m] each, rows of the groups in
+            which there was no room for all that had to take part.
         """
         again = _Again(self._bodies, self._filters, self._limits, groups, arrived)
         begin, columns, space = again.begin, self._bodies.columns, self._beside
@@ -194,7 +200,8 @@ class Repairs:
         space.hand_over(off, self._space)
         space.clear()
         self.resimulated += len(off)
-        return [group.members for group, lacks in zip(groups, again.lacks, strict=True) if lacks]
+        lacking = [one.members for one, lacks in zip(groups, again.lacks, strict=True) if lacks]
+        return off, lacking
 
     def _push_on(self, fresh: Ints, here: Ints, tick: int) -> bool:
         """Tell whether some that are let in touched others after a tick: they are pushed on."""

@@ -143,7 +143,9 @@ class Contacts:
         return states
 
     def part(self, core: str, tick: int, net_ids: np.ndarray, here: np.ndarray) -> None:
-        """Forget whom some bodies touched in a tick of those that have left since.
+        """Forget whom some bodies touched in a tick that was simulated again without these.
+
+        They are those that have left since, and all shadows.
 
         Args:
             core: of the flight.
@@ -157,6 +159,7 @@ class Contacts:
                 count, apart = len(flight.net_id), np.zeros_like(touching)
                 some, left = np.isin(flight.net_id, net_ids), ~np.isin(flight.keys, here)
                 apart[:count, :count] = np.outer(some, left)
+                apart[:count, count:] = some[:, None]
                 fresh = _Flown(flight, touching & ~(apart | apart.T), keys)
                 self._flown[core] = [*history[:at], fresh, *history[at + 1 :]]
                 return
