@@ -175,10 +175,11 @@ class _Rests:
         stays = {id_ for id_, until in self._stays.items() if until > core.tick} - self._unsure
         cluster.exercised["entities at rest judged"] += len(stays)
         changed = {id_ for id_, owner in before.items() if self._owners.get(id_, owner) != owner}
-        self._until |= dict.fromkeys(changed & self._going, core.tick + self._rest_ticks)
-        self._going -= changed
         living = core.mesh.leases.shards
-        wrong = {id_ for id_ in changed & stays if before[id_] in living}
+        given = {id_ for id_ in changed if before[id_] in living}
+        self._until |= dict.fromkeys(given & self._going, core.tick + self._rest_ticks)
+        self._going -= changed
+        wrong = given & stays
         if wrong and steady:
             meetings = find_meetings(cluster, core)
             lone = columns.net_id[meetings.rows[~meetings.possible.any(axis=0)]]
