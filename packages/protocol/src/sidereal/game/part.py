@@ -133,7 +133,7 @@ class Part:
         self.accounts.append(component)
 
     def shared(self, component: Component) -> None:
-        """Give the world a component: written by actions, seen by all."""
+        """Give the world a component: written by actions, seen by all; by none if it is SHARDS'."""
         self.shares.append(component)
 
     # -- what shards and clients compute ----------------------------------------------------------

@@ -326,7 +326,10 @@ class Transaction(Protocol):
         """Give the account entity of who flies an entity; 0 if it is nobody with an account."""
 
     def get(self, entity: int, field: Any) -> float:
-        """Read a field; the action is refused if the entity is gone, or has no such component."""
+        """Read a field; the action is refused if the entity is gone, or has no such component.
+
+        Where something is, and its heading, are as of the current tick.
+        """
 
     def set(self, entity: int, field: Any, value: float) -> None:
         """Write a field of an AUTHORITY component; refused outside its range."""

@@ -12,11 +12,12 @@ bounce well (`BOUNCE`), and what has become too fast is slowed where it is turne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from sidereal.game import Body, Motion, Part, Stage, Step
+from sidereal.game import Body, Kind, Motion, Part, Stage, Step
 
 BELT_LOW: Final = -2000.0
 """Where the belt begins, along both axes; world units."""
@@ -38,12 +39,15 @@ ASTEROID = rocks.kind("asteroid", Motion(), Body(), bounce=BOUNCE)
 rocks.look(ASTEROID, symbol="rock")
 
 
-def belt(low: float = BELT_LOW, high: float = BELT_HIGH) -> Part:
+def belt(
+    low: float = BELT_LOW, high: float = BELT_HIGH, kinds: Sequence[Kind] = (ASTEROID,)
+) -> Part:
     """Make the part that keeps asteroids in a square.
 
     Args:
         low: where it begins, along both axes; world units.
         high: where it ends.
+        kinds: that are kept in it.
     """
     part = Part("belt")
 
@@ -54,7 +58,7 @@ def belt(low: float = BELT_LOW, high: float = BELT_HIGH) -> Part:
         One that is on its way back is left alone, so none is turned twice.
         """
         first, last = low + TURN_MARGIN, high - TURN_MARGIN
-        motion, rows = step[Motion], step.rows(ASTEROID)
+        motion, rows = step[Motion], np.concatenate([step.rows(kind) for kind in kinds])
         turned = np.zeros(len(rows), np.bool_)
         for place, speed in ((motion.x, motion.vx), (motion.y, motion.vy)):
             here, now = place[rows], speed[rows]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from sidereal.game import Game
-from sidereal.games.frontier.asteroids import belt, rocks
+from sidereal.games.frontier.asteroids import ASTEROID, belt, rocks
 from sidereal.games.frontier.behaviours.flying import bots
 from sidereal.games.frontier.fight.armour import armour
 from sidereal.games.frontier.homes import home
-from sidereal.games.frontier.ore.cargo import cargo
+from sidereal.games.frontier.ore.books import books
+from sidereal.games.frontier.ore.breaking import breaking
+from sidereal.games.frontier.ore.cargo import LUMP, cargo
+from sidereal.games.frontier.ore.growth import growth
 from sidereal.games.frontier.ships import flight
 from sidereal.games.frontier.talking import talk
 from sidereal.games.frontier.trade.docking import docking
@@ -25,7 +28,7 @@ game = Game(
         flight,
         home,
         rocks,
-        belt(),
+        belt(kinds=(ASTEROID, LUMP)),
         worlds,
         talk,
         traffic,
@@ -33,7 +36,10 @@ game = Game(
         pilots,
         upkeep,
         armour,
+        books,
         cargo,
+        breaking,
+        growth,
         stations,
         market,
         bots,

@@ -29,6 +29,8 @@ from sidereal.replication.events import Events
 from sidereal.replication.links.audience import Listeners
 from sidereal.replication.world import World
 
+_PLACE: Final = ("x", "y", "heading")
+"""Columns of what moves on between what shards tell of it."""
 _LISTENERS: Final = {VIEWERS: Listeners.NEAR, ALL: Listeners.ALL, PILOT: Listeners.NOBODY}
 
 
@@ -109,6 +111,9 @@ class Draft:
         if cell in self._before:
             self._wait_unless_durable()
             return self._before[cell]
+        if cell.column in _PLACE:
+            place = self._world.locate(self._rows_of(entity), self.tick)
+            return place[_PLACE.index(cell.column)].item()
         return self._books.read(cell)
 
     def set(self, entity: int, field: Any, value: float) -> None:

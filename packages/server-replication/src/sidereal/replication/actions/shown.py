@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sidereal.game import Component
+from sidereal.game import SHARDS, Component
 from sidereal.game.declarations import Declarations
 from sidereal.game.schema import name_of
 from sidereal.protocol.message.player import Receipt, Values
@@ -27,8 +27,8 @@ class Shown:
     def __init__(
         self, game: Declarations, schema: Schema, books: Books, clients: PlayerLink
     ) -> None:
-        self._accounts = tuple(type(component) for component in game.accounts)
-        self._shares = tuple(type(component) for component in game.shares)
+        self._accounts = _told(game.accounts)
+        self._shares = _told(game.shares)
         self._numbers = {c: schema.numbers[name_of(c)] for c in (*self._accounts, *self._shares)}
         self._books = books
         self._clients = clients
@@ -45,7 +45,8 @@ class Shown:
 
     def note(self, written: Iterable[Cell]) -> None:
         """Note what was written."""
-        self._changed |= {(c.entity, self._books.component_of(c)) for c in written if c.entity < 0}
+        placeless = {(c.entity, self._books.component_of(c)) for c in written if c.entity < 0}
+        self._changed |= {each for each in placeless if each[1] in self._numbers}
 
     def answer(self, player: Player, receipt: Receipt) -> None:
         """Answer a call, when what has changed is told."""
@@ -73,3 +74,8 @@ class Shown:
             row = self._books.values_of(entity, component)
             values = Values(entity == SHARED, self._numbers[component], row)
             self._clients.send_to_all(told, values)
+
+
+def _told(components: Iterable[Component]) -> tuple[type[Component], ...]:
+    """Give the types of those that clients are told of."""
+    return tuple(type(each) for each in components if type(each).audience is not SHARDS)
