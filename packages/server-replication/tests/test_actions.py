@@ -96,6 +96,10 @@ class Round(Component, writer=AUTHORITY, saved=False, name="tests.round"):
     number: U4 = field(1, low=1, high=9)
 
 
+class Sealed(Component, writer=AUTHORITY, audience=SHARDS, saved=False, name="tests.sealed"):
+    total: U4
+
+
 class Play:
     """A game of one kind that everybody flies, with one action that a test writes.
 
@@ -114,6 +118,7 @@ class Play:
         self.game.declare(Honk)
         self.game.account(Score())
         self.game.shared(Round())
+        self.game.shared(Sealed())
         self.act: Callable[[Transaction, float], Any] = lambda tx, number: None
 
         @self.game.on_join
@@ -305,6 +310,19 @@ def test_near_is_measured_where_things_are_now() -> None:
     assert seen == [True, False, False, False, False, False]
 
 
+def test_a_place_is_read_as_it_is_now() -> None:
+    play = Play()
+    client, world = play.join(7), play.cast.core.world
+    row = world.columns.rows_of([play.own(7)])[0]
+    world.columns["vx"][row] = 8.0
+    seen: list[float] = []
+    play.act = lambda tx, number: seen.extend([tx.get(tx.own, Motion.x), tx.get(tx.own, Motion.y)])
+    assert outcome(play.ask(client)) == DONE
+    begun, since = world.columns["x"][row], world.columns.tick[row]
+    assert begun < seen[0] <= begun + 8 * (play.cast.core.tick - since) * world.rules.tick_s
+    assert seen[1] == world.columns["y"][row]
+
+
 def test_the_account_of_another_is_had_by_what_it_flies() -> None:
     play = Play()
     giver, taker = play.join(7), play.join(8)
@@ -415,6 +433,7 @@ def test_who_joins_is_told_what_its_account_and_the_world_have_and_all_that_chan
     def act(tx: Transaction, number: float) -> None:
         tx.add(tx.account, Score.points, 1)
         tx.set(tx.shared, Round.number, number)
+        tx.add(tx.shared, Sealed.total, 1)  # no client is told of what is SHARDS'
 
     play.act = act
     ann = play.join(7)
