@@ -116,7 +116,8 @@ def pick_up(step: Step) -> None:
     able = (step[Hold].ore[ship] < HOLD_MAX) & (step[Hull].hp[ship] > 0)
     able &= step[Docked].at[ship] == 0
     met = met.where(able & (met.first | again))
-    step.ask(collect, at=met.b, lump=step.id[met.a])
+    if len(met):
+        step.ask(collect, at=met.b, lump=step.id[met.a])
 
 
 @cargo.system(every_s=1.0)

@@ -38,6 +38,8 @@ ROOM: Final = 4.0
 """World units between a new rock and whoever is nearest."""
 RADIUS_MIN, RADIUS_MEAN, RADIUS_MAX = 6.0, 12.0, 37.0
 """Of what grows, world units."""
+PER_CUBE: Final = DENSITY * 4 / 3 * math.pi
+"""What a rock of radius 1 weighs, t."""
 MORE_MAX: Final = 100
 """So many rocks more than at the start are too many."""
 
@@ -53,8 +55,11 @@ def grow(
     course: Annotated[float, Meta(ge=-math.pi, le=math.pi)],
 ) -> None:
     """Make a rock of what rocks have lost, if that is enough."""
-    mass = float(np.float32(DENSITY * 4 / 3 * math.pi * radius**3))
-    if mass > missing(tx) or tx.get(tx.shared, Books.rocks) >= MORE_MAX:
+    lost, more = missing(tx), int(tx.get(tx.shared, Books.rocks))
+    if more < 0:  # as many as have gone are to come of it
+        radius = min(radius, max(RADIUS_MIN, math.cbrt(max(lost, 0.0) / -more / PER_CUBE)))
+    mass = float(np.float32(PER_CUBE * radius**3))
+    if mass > lost or more >= MORE_MAX:
         return
     tx.add(tx.shared, Books.grown, mass)
     tx.add(tx.shared, Books.rocks, 1)
