@@ -209,6 +209,21 @@ class Player(Protocol):
             GameError: it is none of these, has no `Pilot`, or the player flies something already.
         """
 
+    def linger(self, seconds: float) -> None:
+        """Let what the player flies stay in the world for a while when it leaves, however it does.
+
+        Nobody flies it then: its controls are let go, it flies on, and it can be hurt and end. Who
+        comes back meanwhile is given it by `Authority.berth` under the same id, where it is. After
+        that it waits as what others have left. Said in any hook, up to `on_leave`; the last word
+        counts. A server that stops lets nothing linger.
+
+        Args:
+            seconds: 0 to 600; 0, as long as nothing is said, for not at all.
+
+        Raises:
+            GameError: not for so long.
+        """
+
 
 class Authority(Protocol):
     """The replication server, between two ticks.
@@ -271,6 +286,8 @@ class Authority(Protocol):
     def berth(self, player: Player) -> int:
         """Bring back what a player left when it went last, at rest and as near as there is room.
 
+        What lingers (`Player.linger`) is where it is by now, and in motion.
+
         If the player does not fly it then, it leaves again, and waits while the player is here and
         flies nothing. One who flies something else, now or later, gives up what it had left.
 
@@ -323,7 +340,11 @@ class Transaction(Protocol):
         """Whether two entities are within a distance, world units; no, if one is gone."""
 
     def account_of(self, entity: int) -> int:
-        """Give the account entity of who flies an entity; 0 if it is nobody with an account."""
+        """Give the account entity of who flies an entity, or whose it is while it lingers.
+
+        Returns:
+            0 if that is nobody with an account.
+        """
 
     def get(self, entity: int, field: Any) -> float:
         """Read a field; the action is refused if the entity is gone, or has no such component.

@@ -56,6 +56,7 @@ from sidereal.replication.play.arrivals import Arrivals
 from sidereal.replication.play.berths import Berths
 from sidereal.replication.play.entities import Entities
 from sidereal.replication.play.hooks import HookWorld
+from sidereal.replication.play.lingering import Lingering
 from sidereal.replication.standstill import WorldClock
 from sidereal.replication.ticks import Ticks
 from sidereal.replication.world import ACCOUNT_NONE, Present, World
@@ -189,19 +190,29 @@ class Replicator:
             limits.proposals,
         )
         self.berths = Berths(self.world, self.saving, limits.keeping)
+        seats = self.clients.players.seats
+        lingering = Lingering(self.world, self.entities, self.berths, seats)
         self.amendments = Amendments(self.world, self.shards)
         hooks = HookWorld(
             game,
             self.world,
             self.entities,
             self.berths,
+            lingering,
             self.events,
             self.amendments,
             rng,
             limits.later_calls,
         )
         self.arrivals = Arrivals(
-            hooks, self.world, self.entities, self.berths, self.clients, self.clock, self.notes
+            hooks,
+            self.world,
+            self.entities,
+            self.berths,
+            lingering,
+            self.clients,
+            self.clock,
+            self.notes,
         )
         self.actions = self._make_desk(game)
 
@@ -353,7 +364,7 @@ class Replicator:
         self.clients.refuse_all(CloseReason.SHUTTING_DOWN, text, now)
         # What is saved now is newer than what was under way to the database at the last tick.
         self.tick += 1
-        self.arrivals.change(self.tick, now)
+        self.arrivals.close(self.tick, now)
         return self._finish(now, wall_now)
 
     def end_sessions(self, now: float, wall_now: float) -> Outgoing:

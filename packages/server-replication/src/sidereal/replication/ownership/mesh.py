@@ -215,6 +215,26 @@ class Mesh:
                 epoch = columns.epoch[mine].astype(np.int64) + 1
                 self._shards.send_release(shard, columns.net_id[mine], epoch, tick)
 
+    def take_back(self, rows: np.ndarray, tick: int) -> None:
+        """Take entities from their shards for another pilot, to be given anew in this tick.
+
+        What these shards say of them from now on is superseded.
+        """
+        columns = self._world.columns
+        for net_id in columns.net_id[rows].tolist():
+            self._pilots.pop(net_id, None)
+            self.inputs.forget(net_id)
+        columns.epoch[rows] += np.uint32(1)
+        self._world.handover_tick[rows] = tick
+        for shard in self._shards.shards:
+            mine = rows[columns["shard"][rows] == shard.shard]
+            if len(mine):
+                shard.lost_at = tick
+                self._shards.send_release(shard, columns.net_id[mine], columns.epoch[mine], tick)
+        columns["shard"][rows] = SHARD_NONE
+        self._world.mark(rows, tick)
+        self._world.mark_changed(OWNER.name, rows, tick)
+
     def _lease_space(self, present: Present) -> np.ndarray:
         """Lease sectors that something has entered and nobody holds.
 

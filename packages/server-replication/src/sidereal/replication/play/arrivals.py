@@ -25,6 +25,7 @@ from sidereal.replication.notes import Notes
 from sidereal.replication.play.berths import Berths
 from sidereal.replication.play.entities import Entities
 from sidereal.replication.play.hooks import HookFailure, HookPlayer, HookWorld
+from sidereal.replication.play.lingering import Lingering
 from sidereal.replication.standstill import WorldClock
 from sidereal.replication.world import ACCOUNT_NONE, World
 
@@ -42,6 +43,7 @@ class Arrivals:
         world: World,
         entities: Entities,
         berths: Berths,
+        lingering: Lingering,
         clients: PlayerLink,
         clock: WorldClock,
         notes: Notes,
@@ -51,6 +53,7 @@ class Arrivals:
         self._world = world
         self._entities = entities
         self._berths = berths
+        self._lingering = lingering
         self._clients = clients
         self._clock = clock
         self._notes = notes
@@ -73,13 +76,19 @@ class Arrivals:
         self._let_in(tick, now)
         for name, call, arguments in self._hooks.take_due(tick):
             self._run(name, call, *arguments, tick=tick, now=now)
+        self._lingering.leave(tick, {here.client.account for here in self._here.values()})
         self._note_lost(tick, now)
+
+    def close(self, tick: int, now: float) -> None:
+        """Let everybody go who is to, and all that lingers."""
+        self._lingering.most = 0
+        self.change(tick, now)
 
     # -- coming -------------------------------------------------------------------------------
 
     def _receive(self, player: Player, tick: int, now: float) -> None:
-        """Let a new player in, or ask for its berth first."""
-        if player.account > ACCOUNT_NONE:
+        """Let a new player in, or ask for its berth first, unless what it left lingers."""
+        if player.account > ACCOUNT_NONE and self._lingering.row_of(player.account) < 0:
             player.waits = True
             self._berths.fetch(player.account, tick)
         else:
@@ -112,7 +121,7 @@ class Arrivals:
     # -- going --------------------------------------------------------------------------------
 
     def _leave(self, player: Player, tick: int, now: float) -> None:
-        """Take out of the world what a player flies; an account's waits in its berth."""
+        """Take out of the world what a player flies, or let it linger; an account's is kept."""
         if player.role is Role.PLAYER:
             self._berths.give_up(player.account)
         here = self._here.pop(player.peer, None)
@@ -123,6 +132,9 @@ class Arrivals:
         # A session that was refused is there for a while: it flies nothing, and loses nothing.
         player.net_id = NET_ID_NONE
         if rows[0] < 0:
+            return
+        if here is not None and here.lingers_ticks:
+            self._lingering.stay(player.account, int(rows[0]), tick + here.lingers_ticks)
             return
         if player.account > ACCOUNT_NONE:
             self._berths.leave(int(rows[0]), tick)

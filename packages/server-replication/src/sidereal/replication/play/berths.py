@@ -233,8 +233,14 @@ class Berths:
         entered, self._entered = self._entered, []
         return entered
 
-    def leave(self, row: int, tick: int) -> None:
-        """Keep an entity that is about to leave the world, as it is now, and standing still."""
+    def leave(self, row: int, tick: int, *, waits: bool = False) -> None:
+        """Keep an entity that is about to leave the world, as it is now, and standing still.
+
+        Args:
+            row: its own.
+            tick: the current one.
+            waits: for its player, who is here and flies nothing.
+        """
         children = np.setdiff1d(self._world.families.whole(np.array([row])), row)
         rows = np.concatenate([[row], children])
         record = self._world.columns.store(rows, self._world.schema.full_record)
@@ -244,7 +250,7 @@ class Berths:
         for at, each in enumerate(rows.tolist()):
             self._saving.depart(record[[at]], each, tick, removed=False)
         account = int(self._world.account[row])
-        if account in self._offered:  # its player has looked at it, and does not fly it
+        if waits or account in self._offered:  # its player has looked at it, and does not fly it
             kept = np.append(True, self._world.is_kept(children))
             saved = to_saved(self._world, record[kept])
             self._offered[account] = Berth(saved, self._world.uuid[rows[kept]])

@@ -107,3 +107,7 @@ class Entities:
         self._edge.remove(net_id[known], group[known], tick)
         self._mesh.withdraw(rows, tick, tell=not by_owner)
         self._world.remove(rows, tick)
+
+    def take_back(self, rows: NDArray[np.int64], tick: int) -> None:
+        """Take entities from their shards, with their children: others get them, or the same."""
+        self._mesh.take_back(self._world.families.whole(rows), tick)

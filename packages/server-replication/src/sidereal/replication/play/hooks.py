@@ -7,7 +7,7 @@ are final at once all the same, because a hook puts them into fields of others.
 
 What a player left waits in its berth for as long as its player is here and flies nothing.
 `Authority.berth` brings it into the world while a hook runs; if the player does not fly it then, it
-leaves again. A player that flies something else gives it up.
+leaves again. A player that flies something else gives it up. What lingers is in the world already.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import heapq
 import math
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -34,7 +33,9 @@ from sidereal.replication.links.players import ROW_NONE, Player
 from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.parentage import check_parents
 from sidereal.replication.play.berths import Berths
+from sidereal.replication.play.calls import Call, Due, Flight, Gift, Later
 from sidereal.replication.play.entities import Entities
+from sidereal.replication.play.lingering import LINGER_S_MAX, Lingering
 from sidereal.replication.play.raised import describe_raised
 from sidereal.replication.play.spots import find_room, nearest_free_spot
 from sidereal.replication.world import World
@@ -50,17 +51,23 @@ class HookPlayer:
         name: what others see.
         account: of whom; empty if anonymous.
         client: whose it is.
+        lingers_ticks: for how long what it flies stays in the world when it leaves.
     """
 
     def __init__(self, client: Player, world: HookWorld) -> None:
         self.client = client
         self.name = client.name
         self.account = client.name if client.account > 0 else ""
+        self.lingers_ticks = 0
         self._world = world
 
     def fly(self, entity: int) -> None:
         """Take an entity's controls; see `sidereal.game.Player.fly`."""
         self._world.let_fly(self, entity)
+
+    def linger(self, seconds: float) -> None:
+        """Let what it flies stay for a while; see `sidereal.game.Player.linger`."""
+        self._world.let_linger(self, seconds)
 
 
 class HookFailure(NamedTuple):
@@ -75,61 +82,6 @@ class HookFailure(NamedTuple):
     hook: str
     error: str
     trace: str
-
-
-class Flight(NamedTuple):
-    """A player and the row of what it flies from now on."""
-
-    player: HookPlayer
-    row: int
-
-
-@dataclass(slots=True)
-class _Call:
-    """What one call has asked for so far.
-
-    Attributes:
-        spawned: rows.
-        berthed: rows of what came from a berth, by player.
-        flights: rows of what is to be flown, by player.
-        ended: ids.
-        emitted: events, and the rows that they happen to.
-        gifts: components that are given or taken.
-        later: what is to be called.
-    """
-
-    spawned: list[int] = field(default_factory=list)
-    berthed: dict[HookPlayer, int] = field(default_factory=dict)
-    flights: dict[HookPlayer, int] = field(default_factory=dict)
-    ended: list[int] = field(default_factory=list)
-    emitted: list[tuple[Event, int]] = field(default_factory=list)
-    gifts: list[_Gift] = field(default_factory=list)
-    later: list[_Later] = field(default_factory=list)
-
-
-class _Gift(NamedTuple):
-    """A component that an entity is given, with its values by column; None if it is taken."""
-
-    entity: int
-    number: int
-    values: dict[str, Any] | None
-
-
-class _Later(NamedTuple):
-    """A call that waits; of two that are due the earlier one that was asked for comes first."""
-
-    tick: int
-    number: int
-    call: Callable[..., Any]
-    arguments: tuple[Any, ...]
-
-
-class Due(NamedTuple):
-    """What is to be called now, and how the game said so: `after` or `every`."""
-
-    name: str
-    call: Callable[..., Any]
-    arguments: tuple[Any, ...]
 
 
 class HookWorld:
@@ -147,6 +99,7 @@ class HookWorld:
         world: World,
         entities: Entities,
         berths: Berths,
+        lingering: Lingering,
         events: Events,
         amendments: Amendments,
         rng: np.random.Generator,
@@ -160,6 +113,7 @@ class HookWorld:
         self._world = world
         self._entities = entities
         self._berths = berths
+        self._lingering = lingering
         self._events = events
         self._amendments = amendments
         self._spawns = Spawns(game, world.schema)
@@ -169,9 +123,9 @@ class HookWorld:
         ]
         self._timed_to = 0
         self._later_max = later_max
-        self._later: list[_Later] = []
+        self._later: list[Later] = []
         self._number = 0
-        self._call = _Call()
+        self._call = Call()
 
     # -- what a hook may do -------------------------------------------------------------------
 
@@ -208,13 +162,13 @@ class HookWorld:
         values = {column_of(record, f): getattr(component, n) for n, f in record.fields.items()}
         if many := [name for name, value in values.items() if value.ndim]:
             raise GameError(f"give({record.__name__}): one value each: {many[0]} is an array")
-        self._call.gifts.append(_Gift(int(entity), number, values))
+        self._call.gifts.append(Gift(int(entity), number, values))
 
     def take(self, entity: int, component: type[Component]) -> None:
         """Take a component from an entity; see `sidereal.game.Authority.take`."""
         _check_id(entity)
         number = self._number_of("take", component)
-        self._call.gifts.append(_Gift(int(entity), number, None))
+        self._call.gifts.append(Gift(int(entity), number, None))
 
     def count(self, kind: Kind) -> int:
         """Count the entities of a kind; see `sidereal.game.Authority.count`."""
@@ -224,6 +178,8 @@ class HookWorld:
     def berth(self, player: HookPlayer) -> int:
         """Bring back what a player left; see `sidereal.game.Authority.berth`."""
         columns, call, account = self._world.columns, self._call, player.client.account
+        if (lingers := self._lingering.row_of(account)) >= 0:
+            return int(columns.net_id[lingers])
         left = self._berths.offered(account)
         if left is not None and player not in call.berthed:
             call.berthed[player] = self._berths.enter(account, self.tick, left)
@@ -252,7 +208,7 @@ class HookWorld:
             raise GameError(f"after: {self._later_max} calls wait already")
         ticks = max(1, math.ceil(seconds * self._world.rules.tick_hz))
         self._number += 1
-        self._call.later.append(_Later(self.tick + ticks, self._number, call, arguments))
+        self._call.later.append(Later(self.tick + ticks, self._number, call, arguments))
 
     def let_fly(self, player: HookPlayer, entity: int) -> None:
         """Let a player fly an entity, once the hook has returned.
@@ -267,7 +223,8 @@ class HookWorld:
             raise GameError(f"fly({entity}): {player.name} has left")
         if player in call.flights or columns.rows_of([player.client.net_id])[0] >= 0:
             raise GameError(f"fly({entity}): {player.name} flies something already")
-        if row < 0 or (row not in call.spawned and row != call.berthed.get(player)):
+        own = call.berthed.get(player), self._lingering.row_of(player.client.account)
+        if row < 0 or (row not in call.spawned and row not in own):
             raise GameError(
                 f"fly({entity}): a player flies what this call has spawned, or its own berth"
             )
@@ -277,6 +234,16 @@ class HookWorld:
         if Pilot not in map(type, kind.components):
             raise GameError(f"fly({entity}): kind {kind} has no Pilot, so nobody can fly it")
         call.flights[player] = row
+
+    def let_linger(self, player: HookPlayer, seconds: float) -> None:
+        """Let what a player flies stay in the world for a while when it leaves.
+
+        Raises:
+            GameError: not for so long.
+        """
+        if not 0 <= seconds <= LINGER_S_MAX:
+            raise GameError(f"linger({seconds}): it must be from 0 to {LINGER_S_MAX:g} seconds")
+        self._call.lingers[player] = math.ceil(seconds * self._world.rules.tick_hz)
 
     # -- how hooks are called -----------------------------------------------------------------
 
@@ -294,7 +261,7 @@ class HookWorld:
         Returns:
             who flies what from now on; or what it raised.
         """
-        self.tick, self._call = tick, _Call()
+        self.tick, self._call = tick, Call()
         try:
             call(self, *arguments)
         except Exception as error:  # noqa: BLE001  # the game's code is somebody else's
@@ -332,8 +299,12 @@ class HookWorld:
         call, world = self._call, self._world
         for later in call.later:
             heapq.heappush(self._later, later)
+        for player, ticks in call.lingers.items():
+            player.lingers_ticks = ticks
         for player, row in call.flights.items():
             account = player.client.account
+            if row == self._lingering.row_of(account):
+                self._lingering.take_over(account, self.tick)
             world.account[row] = account
             world.dirty[world.families.whole(np.array([row]))] &= account >= 0
             world.columns["control_epoch"][row] = world.columns.epoch[row]
@@ -343,7 +314,7 @@ class HookWorld:
             self._events.emit(event, row, self.tick)
         for player, row in call.flights.items():
             self._give_up_other(player, row)
-            self._berths.offer(account, None)
+            self._berths.offer(player.client.account, None)
         self._give_and_take()
         ended = world.columns.rows_of(np.unique(np.array(call.ended, np.int64)))
         ended = ended[ended >= 0]
@@ -379,6 +350,8 @@ class HookWorld:
     def _give_up_other(self, player: HookPlayer, row: int) -> None:
         """End what a player left, when it flies something else: an account has one berth."""
         account, was = player.client.account, self._call.berthed.get(player)
+        if (lingers := self._lingering.row_of(account)) >= 0:
+            self._entities.end(np.array([lingers]), self.tick)
         left = self._berths.offered(account)
         if left is None or was == row:
             return
