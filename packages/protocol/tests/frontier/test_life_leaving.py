@@ -6,18 +6,39 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sidereal.game import SYSTEMS, Authority, Game, Motion, Player, Step, Transaction
+from sidereal.game import (
+    AUTHORITY,
+    F4,
+    SYSTEMS,
+    U4,
+    Authority,
+    Component,
+    Game,
+    Motion,
+    Player,
+    Step,
+    Transaction,
+    field,
+)
 from sidereal.games import frontier
-from sidereal.games.frontier.fight.armour import Hull, armour
 from sidereal.games.frontier.homes import LINGER_S
-from sidereal.games.frontier.ore.cargo import Hold, cargo
 from sidereal.testing import World
 
 LINK = {"delay_s": 0.05, "loss": 0.05}
 
 STAY_S = 3.0
 
-game = Game("escape", parts=[frontier.flight, armour, cargo], ghost_range=200)
+
+class Frame(Component):
+    hp: F4 = field(100, low=0, high=100)
+
+
+class Found(Component, writer=AUTHORITY):
+    ore: U4
+
+
+game = Game("escape", parts=[frontier.flight], ghost_range=200)
+game.extend(frontier.SHIP, Frame(), Found())
 
 
 @game.on_leave
@@ -29,23 +50,23 @@ def abandon(_world: Authority, player: Player) -> None:
 def burn(step: Step) -> None:
     """Let hulls lose 100 a second east of x = 800."""
     ships = step.rows(frontier.SHIP)
-    step[Hull].hp[ships] -= 100 * step.dt * (step[Motion].x[ships] > 800)
+    step[Frame].hp[ships] -= 100 * step.dt * (step[Motion].x[ships] > 800)
 
 
 @game.system
 def perish(step: Step) -> None:
     ships = step.rows(frontier.SHIP)
-    step.despawn(ships[step[Hull].hp[ships] <= 0])
+    step.despawn(ships[step[Frame].hp[ships] <= 0])
 
 
 @game.system(every_s=1.0)
 def load(step: Step) -> None:
-    step.ask(found, at=step.rows(frontier.SHIP))
+    step.ask(dig, at=step.rows(frontier.SHIP))
 
 
 @game.action(asked_by=SYSTEMS)
-def found(tx: Transaction) -> None:
-    tx.add(tx.own, Hold.ore, 1)
+def dig(tx: Transaction) -> None:
+    tx.add(tx.own, Found.ore, 1)
 
 
 def speed(world: World, entity: int) -> float:
@@ -85,7 +106,7 @@ def test_a_ship_flies_on_without_its_pilot_over_a_border_and_is_parked_then(
     world.run(seconds=1.5)
     assert bob.view.count("ship") == world.count(frontier.SHIP) == 1
     ann = world.join("ann")
-    assert world[Hold].ore[ann.entity] >= STAY_S
+    assert world[Found].ore[ann.entity] >= STAY_S
 
 
 def test_who_comes_back_in_time_flies_the_same_ship_at_once(
@@ -143,12 +164,12 @@ def test_a_ship_that_lingers_can_be_lost_and_who_comes_back_has_a_new_one(
     world.run(seconds=0.5)
     ann.leave()
     world.run(seconds=0.2)
-    assert 0 < world[Hull].hp[wreck] < 90
+    assert 0 < world[Frame].hp[wreck] < 90
     world.run(seconds=1)
     assert world.count(frontier.SHIP) == 0
     ann = world.join("ann")
     assert ann.entity not in (0, wreck)
-    assert (world[Hull].hp[ann.entity], world.count(frontier.SHIP)) == (100, 1)
+    assert (world[Frame].hp[ann.entity], world.count(frontier.SHIP)) == (100, 1)
 
 
 def test_a_server_that_starts_again_has_parked_what_lingered(
@@ -157,11 +178,11 @@ def test_a_server_that_starts_again_has_parked_what_lingered(
     world = sidereal_world(game)
     ann = world.join("ann")
     world.run(seconds=2)
-    had = int(world[Hold].ore[ann.entity])
+    had = int(world[Found].ore[ann.entity])
     ann.leave()
     world.run(seconds=1)
     assert world.count(frontier.SHIP) == 1
     world.restart()
     assert world.count(frontier.SHIP) == 0
     ann = world.join("ann")
-    assert world[Hold].ore[ann.entity] >= had > 0
+    assert world[Found].ore[ann.entity] >= had > 0
