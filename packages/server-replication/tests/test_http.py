@@ -211,7 +211,7 @@ async def test_name_that_breaks_a_rule_is_named(endpoint: Endpoint, name: Any, w
 
 
 @pytest.mark.parametrize(
-    "name", ["x", "x" * 24, "é" * 12, "名前", "a b", "O'Neil-3", "नमस्ते", "Ånna 😀"]
+    "name", ["x", "x" * 24, "é" * 12, "名前", "a b", "O'Neil-3", "नमस्ते", "سلمى", "Đặng", "Ånna 😀"]
 )
 async def test_name_at_the_edge_of_the_rules_is_accepted(endpoint: Endpoint, name: str) -> None:
     assert (await endpoint.register(name)).status_code == 201

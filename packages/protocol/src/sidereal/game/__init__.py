@@ -13,6 +13,7 @@ Declarations and typing, nothing that runs: shards, the replication server and c
 * `spawns`: records of what it spawns;
 * `load`, `declarations`: a whole game, checked and numbered; `ordering` is theirs;
 * `schema`, `bits`: the same in the words of the links; `models` runs what both ends compute;
+* `words`: what may stand in a line that people read;
 * `described`: a game whose code is not here, by what its server says of it.
 """
 
@@ -72,3 +73,4 @@ from sidereal.game.step import Rows as Rows
 from sidereal.game.step import Step as Step
 from sidereal.game.step import Transaction as Transaction
 from sidereal.game.step import WorldBuilder as WorldBuilder
+from sidereal.game.words import is_line as is_line

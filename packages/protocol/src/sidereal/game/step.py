@@ -394,7 +394,7 @@ class Transaction(Protocol):
         """Tell people a line.
 
         Args:
-            text: printable, at most 1000 characters.
+            text: for which `is_line` holds, at most 1000 characters.
             to: VIEWERS, who have the caller in view; ALL; or PILOT, the caller alone. Of what
                 others say each client is sent a few lines a second.
         """

@@ -23,4 +23,5 @@ from sidereal.games.frontier.ships import SHIP as SHIP
 from sidereal.games.frontier.ships import Stick as Stick
 from sidereal.games.frontier.ships import flight as flight
 from sidereal.games.frontier.talking import say as say
+from sidereal.games.frontier.talking import shout as shout
 from sidereal.games.frontier.talking import talk as talk

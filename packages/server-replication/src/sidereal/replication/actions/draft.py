@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sidereal.game import Component, Kind, Parent
+from sidereal.game import Component, Kind, Parent, is_line
 from sidereal.game.column import Field
 from sidereal.game.component import ALL, EVERYONE, PILOT, VIEWERS, Audience, Event
 from sidereal.game.spawns import Spawns
@@ -154,7 +154,7 @@ class Draft:
         """Tell people a line; see `sidereal.game.Transaction.tell`."""
         if to not in _LISTENERS:
             raise GameError(f"tell: to is VIEWERS, ALL or PILOT, not {to.name}")
-        if not text.isprintable() or len(text) > NOTICE_SIZE_MAX:
+        if not is_line(text) or len(text) > NOTICE_SIZE_MAX:
             raise GameError(f"tell: a line is {NOTICE_SIZE_MAX} printable characters at most")
         self.effects.lines.append(Line(text, _LISTENERS[to]))
 

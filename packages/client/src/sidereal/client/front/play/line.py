@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sidereal.game.logic import Typed
+from sidereal.game.words import fits_line
 
 
 class Line:
@@ -30,7 +31,7 @@ class Line:
 
     def type(self, text: str) -> None:
         """Add what was typed, as far as it can be shown and there is room."""
-        printable = "".join(letter for letter in text if letter.isprintable())
+        printable = "".join(letter for letter in text if fits_line(letter))
         self.text = (self.text + printable)[: self._typed.letters_max]
 
     def erase(self) -> None:
