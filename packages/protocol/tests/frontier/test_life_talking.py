@@ -66,8 +66,9 @@ def test_who_is_near_hears_what_is_said_and_all_hear_a_shout_now_and_then(
     assert world.call(ann, frontier.say, text="\u202eturned").outcome is Outcome.REFUSED
     assert world.call(ann, frontier.shout, text="two\nlines").outcome is Outcome.REFUSED
     assert world.call(bob, frontier.shout, text=PERSIAN).outcome is Outcome.DONE
-    again = [world.call(far, frontier.shout, text="again").outcome for _ in range(4)]
-    assert again[-1] is Outcome.NOT_NOW
+    again = [world.call(far, frontier.shout, text="again").outcome for _ in range(6)]
+    assert again[0] is Outcome.DONE
+    assert again[-1] is Outcome.NOT_NOW  # it may save up five
     world.run(seconds=0.5)
     said = [f"ann: {ARABIC}", f"ann: {EMOJI}"]
     assert [line for line in bob.told if "all" not in line] == said

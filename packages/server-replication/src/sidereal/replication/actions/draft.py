@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from sidereal.game import Component, Kind, Parent, is_line
+from sidereal.game import Component, Kind, Parent
 from sidereal.game.column import Field
 from sidereal.game.component import ALL, EVERYONE, PILOT, VIEWERS, Audience, Event
 from sidereal.game.spawns import Spawns
+from sidereal.game.words import is_line
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.limits import NOTICE_SIZE_MAX
 from sidereal.replication.actions.books import NET_ID_MAX, Books
