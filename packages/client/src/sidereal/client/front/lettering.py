@@ -22,9 +22,10 @@ from sidereal.client.front.rows import LETTER, Rows
 LETTERS: Final = (
     "".join(map(chr, range(32, 127)))
     + "".join(map(chr, range(0xA1, 0x180)))
+    + "".join(map(chr, (*range(0x386, 0x3CF), *range(0x400, 0x460))))
     + "−–—←↑→↓×·…≤≥●○■□▲►▼◄│─"
 )
-"""What the atlas has; anything else is drawn as a question mark."""
+"""What the atlas has: Latin, Greek and Cyrillic. Anything else is drawn as a question mark."""
 
 _COLUMNS: Final = 32
 _LETTERS_FIRST: Final = 2048

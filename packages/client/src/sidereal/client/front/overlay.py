@@ -123,9 +123,7 @@ class Overlay:
             self._inspector(frame, inspected, places.inspector)
         if places.gauges is not None:
             self._panel(places.gauges)
-            self._rects.append(
-                draw_readings(frame.readings, places.gauges, self._lettering, frame.now)
-            )
+            self._rects.append(draw_readings(frame.readings, places.gauges, self._lettering))
         self._feed(frame, places.feed)
         if places.help is not None:
             self._help(places.help)

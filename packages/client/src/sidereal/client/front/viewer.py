@@ -37,6 +37,8 @@ from sidereal.protocol.rules import Rules
 
 CLICK_PX: Final = 10.0
 """How far beside a symbol a click still selects it."""
+NEAR: Final = 0.6
+"""Share of what a player is sent around the own entity that is in the picture, at first."""
 PAN_PX_PER_S: Final = 700.0
 WHEEL_FACTOR: Final = 1.15
 LOOK_UNITS: Final = 1.0
@@ -84,8 +86,9 @@ class Viewer:
         self._rules = feed.rules or Rules()
         sector = self._rules.sector_size
         x, y = ((at[0] + 0.5) * sector, (at[1] + 0.5) * sector) if at else (0.0, 0.0)
-        # The square of interest and a bit, below the bar.
-        side = (self._rules.window_side + 0.5) * self._rules.cell_size
+        # Below the bar; an observer sees the square of interest and a bit, a player what is near.
+        share = 1.0 if observing else NEAR
+        side = share * (self._rules.window_side + 0.5) * self._rules.cell_size
         self.camera = Camera(*size, x, y, (size[1] - BAR_PX) / side)
         self.layers = layers
         self.following = at is None and not observing

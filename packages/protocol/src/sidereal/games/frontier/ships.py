@@ -60,7 +60,7 @@ class Stick(Controls):
     fire: Press = press("R")
     strafe: I1 = axis("Q", "E")
     shoot: Held = hold("SPACE")
-    aimed: Held = hold("SHIFT")
+    aimed: Held = hold("MOUSE_LEFT")
     aim: F4 = angle(pointer=True, bits=10)
     dock: Press = press("G")
     sell: Press = press("V")

@@ -27,8 +27,6 @@ from sidereal.client.front.rows import (
     with_alpha,
 )
 
-LOW: Final = 0.25
-"""Share of its range below which the bar of a gauge blinks."""
 BAR_LEFT_PX: Final = 92
 BAR_PX: Final = 84
 INSET_PX: Final = 10
@@ -39,14 +37,13 @@ APART_PX: Final = 26.0
 """An arrow that would be this near to another one lies outside of it."""
 
 
-def draw_readings(readings: Sequence[Reading], box: Box, lettering: Lettering, now: float) -> Rows:
+def draw_readings(readings: Sequence[Reading], box: Box, lettering: Lettering) -> Rows:
     """Draw readings, one below the other.
 
     Args:
         readings: what is shown.
         box: where, pixels.
         lettering: takes the words.
-        now: monotonic seconds, by which what is nearly empty blinks.
 
     Returns:
         rows of rectangles, on top of the panel.
@@ -59,9 +56,8 @@ def draw_readings(readings: Sequence[Reading], box: Box, lettering: Lettering, n
         lettering.add(value, box.right - INSET_PX, y, value_colour, face=Face.BOLD, align=1.0)
         if share is not None:
             left = box.left + BAR_LEFT_PX
-            dim = 120 if share < LOW and now % 0.5 < 0.25 else 255
             bars.append(rect_rows(left, y, BAR_PX, 9, (*colour, 44)))
-            bars.append(rect_rows(left, y, BAR_PX * share, 9, (*colour, dim)))
+            bars.append(rect_rows(left, y, BAR_PX * share, 9, (*colour, 255)))
         y -= LINE
     return join_rows(bars, RECT)
 
