@@ -14,7 +14,7 @@ from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.ownership import FILL_ALPHA
 from sidereal.client.front.viewer import Viewer
 from sidereal.client.happenings import Happened, make_happened
-from sidereal.game import Body, Game, Motion
+from sidereal.game import Body, Game, Label, Motion, Pilot
 from sidereal.game.declarations import declare
 from sidereal.game.look import SYMBOLS
 from sidereal.game.schema import column_of
@@ -439,3 +439,31 @@ def test_every_effect_shows_and_its_layer_hides_it(
         return differs(show(feed, 500.0, 500.0, layers=layers, before=10.0, now=10.2))[MIDDLE]
 
     assert seen(EFFECTS).sum() > seen(frozenset()).sum() + 30
+
+
+def test_an_arrow_shows_the_way_to_what_is_not_in_the_picture(
+    make_feed: MakeFeed, show: Show
+) -> None:
+    game = Game("compass")
+    craft = game.kind("craft", Motion(), Body(radius=6), Label(), Pilot())
+    depot = game.kind("depot", Motion(), Body(), Label())
+    game.look(craft, symbol="arrow")
+    game.compass(depot, colour="#f0f")
+    game.gauge(Body.radius, colour="#0f0")
+
+    def arrow(x: float) -> tuple[Any, np.ndarray]:
+        feed = make_feed({(0, 0): 1})
+        feed.game = declare(game)
+        feed.place(7, "craft", 500.0, 500.0)
+        feed.place(8, "depot", x, 500.0)
+        feed.own_id = 7
+        pixels = show(feed, 500.0, 500.0, layers=frozenset({Layer.COMPASS}))
+        red, green, blue = pixels.transpose(2, 0, 1)
+        return np.nonzero((red > 180) & (green < 60) & (blue > 180)), pixels
+
+    (rows, columns), _ = arrow(1100.0)
+    assert columns.mean() == pytest.approx(WIDTH / 2 + 0.36 * HEIGHT, abs=60)
+    assert rows.mean() == pytest.approx(HEIGHT / 2, abs=8)
+    (rows, columns), pixels = arrow(750.0)
+    assert len(rows) == 0
+    assert (~differs(pixels[:120, :260], (0, 255, 0))).any()  # the gauge

@@ -214,6 +214,17 @@ def test_a_handover_flashes_and_is_told(feed: Any) -> None:
     assert [line.text for line in frame.feed] == ["Leslie handed over S1 ► S2"]
 
 
+def test_in_a_crowd_only_own_handovers_and_those_of_the_selection_are_told(feed: Any) -> None:
+    for net_id in range(60, 75):
+        feed.place(net_id, "craft", 995.0, 300.0 + net_id, vx=100.0)
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    viewer.selected_id = 66
+    frame = viewer.advance(0.1, 0.1)
+    assert len(frame.flashes) == 15
+    assert [line.text for line in frame.feed] == ["e66 handed over S1 ► S2"]
+
+
 def test_a_moved_lease_is_told_and_lights_up(feed: Any, rows_of_leases: Any) -> None:
     viewer = viewer_of(feed)
     viewer.advance(0.0, 0.0)

@@ -73,6 +73,7 @@ class Looks:
     Attributes:
         symbols: names of symbols, [256] by kind.
         shape: float32[256], `Shape` by kind; likewise what else a `Symbol` says.
+        speck: bool[256], whether it is a dot: where it flies to is of no interest.
         flown: bool[256], whether somebody may fly it.
         coloured: bool[256], whether it has a colour of its own, and not its shard's.
         colour: uint8[256, 3], that colour.
@@ -93,6 +94,7 @@ class Looks:
         self.bright = np.array([each.bright for each in symbols])
         self.hollow = np.array([each.hollow for each in symbols])
         self.scenery = np.array([each.scenery for each in symbols])
+        self.speck = np.array([name == PLAIN for name in self.symbols])
         self._reach_px = np.array([each.reach_px for each in symbols], np.float32)
         self._scale = np.array([each.scale for each in symbols], np.float32)
         self.flown = np.zeros(KIND_NUMBERS, np.bool_)

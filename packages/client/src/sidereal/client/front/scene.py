@@ -138,11 +138,12 @@ def _interest_outline(frame: Frame) -> Rows:
 
 
 def _velocity_rows(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) -> Rows:
-    """Where each thing will be in a second, from the edge of its symbol."""
+    """Where each thing that is no dot will be in a second, from the edge of its symbol."""
     view = frame.view
     run = np.stack([view.vx, view.vy], axis=1) * frame.camera.zoom
     far = np.hypot(run[:, 0], run[:, 1])
     seen = frame.camera.visible(view.x, view.y, margin=200.0)
+    seen &= ~frame.looks.speck[view.kind]
     rows = np.flatnonzero(seen & (far > reach + 3.0))
     start = at[rows] + run[rows] * (reach[rows] / far[rows])[:, None]
     bright = (palette.shard_colours(view.shard[rows]).astype(np.int32) + 255) // 2

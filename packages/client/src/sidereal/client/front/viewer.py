@@ -39,6 +39,8 @@ CLICK_PX: Final = 10.0
 """How far beside a symbol a click still selects it."""
 NEAR: Final = 0.6
 """Share of what a player is sent around the own entity that is in the picture, at first."""
+NAMED_MAX: Final = 12
+"""Where more than so many are around, handovers of others are shown, but not told by name."""
 PAN_PX_PER_S: Final = 700.0
 WHEEL_FACTOR: Final = 1.15
 LOOK_UNITS: Final = 1.0
@@ -214,21 +216,20 @@ class Viewer:
             self.note(text, now, palette.shard_colour(owner))
 
     def _take_handovers(self, view: View, labels: NDArray[np.bytes_], now: float) -> None:
+        crowd = np.count_nonzero(~self._looks.scenery[view.kind]) > NAMED_MAX
         for flash in self._watch.look(view.net_id, view.shard, now):
             row = row_of(view.net_id, flash.net_id)
-            if self._looks.scenery[view.kind[row]]:  # many, and of no interest by name
-                continue
+            special = row == view.own or flash.net_id == self.selected_id
+            if self._looks.scenery[view.kind[row]] or (crowd and not special):
+                continue  # many, and of no interest by name
             who = "you" if row == view.own else entity_name(view, labels, row)
             text = f"{who} handed over S{flash.before} ► S{flash.after}"
             self.note(text, now, palette.shard_colour(flash.after))
 
     def _note_link(self, view: View, statistics: ClientStatistics) -> None:
+        said = statistics
         self._meter.data_seen(
-            view.tick,
-            statistics.newest_tick,
-            statistics.snapshots,
-            statistics.bytes_in,
-            self._rules.tick_s,
+            view.tick, said.newest_tick, said.snapshots, said.bytes_in, self._rules.tick_s
         )
 
     def _data_age(self, statistics: ClientStatistics, now: float) -> float:

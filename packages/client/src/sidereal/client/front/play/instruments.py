@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
+from sidereal.client.front.frame import BAR_PX as TOP_PX
 from sidereal.client.front.layout import LINE, Box
 from sidereal.client.front.lettering import Face, Lettering
 from sidereal.client.front.play.compass import Needle
@@ -83,7 +84,7 @@ def draw_line(line: Line, box: Box, lettering: Lettering, now: float) -> Rows:
 def draw_needles(
     needles: Sequence[Needle], own: tuple[float, float], camera: Camera, lettering: Lettering
 ) -> Rows:
-    """Draw arrows on a ring round the own entity, to what is not within it.
+    """Draw arrows on a ring round the own entity, to what is not in the picture.
 
     Args:
         needles: of this frame.
@@ -97,7 +98,7 @@ def draw_needles(
     taken: list[NDArray[np.float64]] = []
     for needle in needles:
         away = math.dist((needle.x, needle.y), own)
-        if away * camera.zoom <= ring:
+        if away * camera.zoom <= ring or _in_picture(needle, camera):
             continue
         course = math.atan2(needle.y - own[1], needle.x - own[0])
         ray = np.array([math.cos(course), math.sin(course)])
@@ -111,6 +112,11 @@ def draw_needles(
         rows.append(mark_rows(at[None], course, ARROW_PX, Shape.DART, fill, line, 1.0))
         _label(needle, away, at - ray * 20, ray, alpha, lettering)
     return join_rows(rows, MARK)
+
+
+def _in_picture(needle: Needle, camera: Camera) -> bool:
+    x, y = camera.project(needle.x, needle.y)
+    return 0 <= x <= camera.width and 0 <= y <= camera.height - TOP_PX
 
 
 def _label(
