@@ -352,8 +352,8 @@ class Transaction(Protocol):
         Where something is, and its heading, are as of the current tick.
         """
 
-    def set(self, entity: int, field: Any, value: float) -> None:
-        """Write a field of an AUTHORITY component; refused outside its range."""
+    def set(self, entity: int, field: Any, value: float | str) -> None:
+        """Write a field of an AUTHORITY component, a `Text` as str; refused outside its range."""
 
     def add(self, entity: int, field: Any, amount: float) -> None:
         """Add to a field of an AUTHORITY component; refused if the sum is outside its range."""

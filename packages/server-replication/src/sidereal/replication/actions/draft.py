@@ -117,7 +117,7 @@ class Draft:
             return place[_PLACE.index(cell.column)].item()
         return self._books.read(cell)
 
-    def set(self, entity: int, field: Any, value: float) -> None:
+    def set(self, entity: int, field: Any, value: float | str) -> None:
         """Write a field; see `sidereal.game.Transaction.set`."""
         cell = self._find(entity, field)
         self._books.check_writable(cell, durable=self._durable)
@@ -221,7 +221,9 @@ def _fitting(field: Field, value: Any, *, is_known: bool) -> Value:
         GameError: it is nothing that such a field can hold.
     """
     number = value.item() if isinstance(value, np.generic) else value
-    if field.storage.dtype == "S" or not isinstance(number, int | float):
+    if field.storage.dtype == "S":
+        return _fitting_text(field, number)
+    if not isinstance(number, int | float):
         raise GameError(f"{field}: actions write numbers, not {value!r}")
     if field.outside(number).any():
         would = f"be {number:g}: it is {field.range_text()}" if is_known else "leave its range"
@@ -230,3 +232,20 @@ def _fitting(field: Field, value: Any, *, is_known: bool) -> Value:
         raise GameError(f"{field} holds whole numbers, not {number:g}")
     fitting: Value = field.dtype.type(number).item()
     return fitting
+
+
+def _fitting_text(field: Field, text: object) -> bytes:
+    """Make text as the field holds it.
+
+    Raises:
+        Refusal: it is too long.
+        GameError: it is no text, or none that the database keeps.
+    """
+    if not isinstance(text, str):
+        raise GameError(f"{field}: actions write text, not {text!r}")
+    if "\0" in text:
+        raise GameError(f"{field}: text has no NUL in it")
+    encoded = text.encode()
+    if field.outside(encoded).any():
+        raise Refusal(f"{field} would be longer than {field.range_text()}")
+    return encoded
