@@ -15,6 +15,7 @@ from sidereal.games.frontier.ships import flight
 from sidereal.games.frontier.talking import talk
 from sidereal.games.frontier.trade.docking import docking
 from sidereal.games.frontier.trade.market import market
+from sidereal.games.frontier.trade.races import races
 from sidereal.games.frontier.trade.stations import stations
 from sidereal.games.frontier.traffic.kinds import traffic
 from sidereal.games.frontier.traffic.minds import minds
@@ -42,6 +43,7 @@ game = Game(
         growth,
         stations,
         market,
+        races,
         bots,
         docking,  # last of those that move ships: it holds them still
     ],

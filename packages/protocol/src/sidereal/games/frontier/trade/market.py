@@ -1,8 +1,51 @@
-"""The market: what players own."""
+"""The market: docked ships sell ore, and have their hulls mended for credits.
+
+A station pays less the more it was sold, and more again with time. What it was sold fades by half
+in every `GLUT_HALF_LIFE`, so its price follows from two numbers and the tick: nothing runs between
+two sales. A price falls with every tonne, so it is the same whether ore is sold at once or in lots.
+
+A hull is the shard's, credits are the server's. So an action takes the credits and writes down
+what is paid for, and a system mends what is paid and not done yet.
+"""
 
 from __future__ import annotations
 
-from sidereal.game import AUTHORITY, PILOT, U4, Component, Part
+import math
+from typing import Final
+
+import numpy as np
+
+from sidereal.game import (
+    AUTHORITY,
+    F8,
+    PILOT,
+    SHARDS,
+    SYSTEMS,
+    U4,
+    Component,
+    Floats,
+    Part,
+    Step,
+    Transaction,
+    field,
+)
+from sidereal.games.frontier.fight.armour import HULL_MAX, Hull
+from sidereal.games.frontier.ore.cargo import Hold
+from sidereal.games.frontier.ships import Stick
+from sidereal.games.frontier.trade.docking import NO_ORE, NOT_DOCKED, WORDS, deny
+from sidereal.games.frontier.trade.stations import STATION, Docked
+from sidereal.games.frontier.traffic.kinds import CRAFT
+
+PRICE_FULL: Final = 10.0
+"""What a station pays for a tonne of ore if nobody has sold it any, credits."""
+GLUT_HALVES: Final = 100.0
+"""With so much ore on its hands it pays half, t."""
+GLUT_HALF_LIFE: Final = 1200
+"""Ticks in which it gets rid of half of that: a minute."""
+HP_PRICE: Final = 1
+"""What mending one hp costs, credits."""
+MEND_EVERY: Final = 40
+"""Ticks between two times that the same ship is mended: the first is done by then."""
 
 market = Part("market")
 
@@ -13,5 +56,128 @@ class Purse(Component, writer=AUTHORITY, audience=PILOT):
     credits: U4
 
 
+class Market(Component, writer=AUTHORITY):
+    """What ore a station had on its hands when it was last sold some, and at which tick."""
+
+    glut: F8 = field(0, low=0, high=1e9, unit="t")
+    at: U4
+
+
+class Paid(Component, writer=AUTHORITY, audience=PILOT):
+    """Hp of its hull that a ship has paid for, ever, and at which tick it did so last."""
+
+    hull: U4 = field(unit="hp")
+    at: U4
+
+
+class Mended(Component, audience=SHARDS):
+    """Hp of its hull that were mended, ever: what is missing is to be done."""
+
+    hull: U4 = field(unit="hp")
+
+
 market.account(Purse())
 market.gauge(Purse.credits, colour="#fd8")
+market.extend(STATION, Market())
+for craft in CRAFT:
+    market.extend(craft, Paid(), Mended())
+
+
+def glut(of: Market, tick: int) -> Floats:
+    """Tell how much ore stations have on their hands, t.
+
+    Args:
+        of: what they had when they were last sold some, [n].
+        tick: the current one.
+    """
+    age = np.maximum(tick - of.at.astype(np.float64), 0.0)
+    return np.asarray(of.glut * 0.5 ** (age / GLUT_HALF_LIFE))
+
+
+def price(glut: Floats) -> Floats:
+    """Tell what stations pay for the next tonne, credits.
+
+    Args:
+        glut: what ore they have on their hands, t.
+    """
+    return PRICE_FULL * GLUT_HALVES / (GLUT_HALVES + glut)
+
+
+def worth(ore: float, glut: float) -> int:
+    """Tell what a station pays for ore, credits, rounded down.
+
+    Args:
+        ore: t.
+        glut: what it has on its hands already, t.
+    """
+    return math.floor(PRICE_FULL * GLUT_HALVES * math.log1p(ore / (GLUT_HALVES + glut)))
+
+
+@market.system
+def heed(step: Step) -> None:
+    """Ask for what who presses `sell` or `mend` wants, or say why it can't be."""
+    stick, ships = step[Stick], step.rows(Docked, Hull, Hold)
+    ships = ships[(stick.sell[ships] > 0) | (stick.mend[ships] > 0)]
+    if not len(ships):
+        return
+    at, ore = step[Docked].at, step[Hold].ore
+    deny(step, ships[at[ships] == 0], NOT_DOCKED)
+    ships = ships[at[ships] != 0]
+    selling = ships[stick.sell[ships] > 0]
+    deny(step, selling[ore[selling] == 0], NO_ORE)
+    step.ask(sell, at=selling[ore[selling] > 0])
+    step.ask(mend, at=ships[stick.mend[ships] > 0])
+
+
+@market.action(asked_by=SYSTEMS)
+def sell(tx: Transaction) -> None:
+    """Sell all ore of a docked ship; one without an account is paid nothing."""
+    station, ore = int(tx.get(tx.own, Docked.at)), tx.get(tx.own, Hold.ore)
+    if not station or not ore:
+        tx.tell(WORDS[NO_ORE if station else NOT_DOCKED], to=PILOT)
+        return
+    age = max(0.0, tx.tick - tx.get(station, Market.at))
+    there = tx.get(station, Market.glut) * 0.5 ** (age / GLUT_HALF_LIFE)
+    credits = worth(ore, there)
+    tx.set(tx.own, Hold.ore, 0)
+    tx.set(station, Market.glut, there + ore)
+    tx.set(station, Market.at, tx.tick)
+    if tx.account:
+        tx.add(tx.account, Purse.credits, credits)
+        has = tx.get(tx.account, Purse.credits)
+        tx.tell(f"sold {ore:g} t of ore for {credits} credits: you have {has:g}", to=PILOT)
+    else:
+        tx.tell(f"sold {ore:g} t of ore: who has no account is paid nothing", to=PILOT)
+
+
+@market.action(asked_by=SYSTEMS)
+def mend(tx: Transaction) -> None:
+    """Mend the hull of a docked ship, as far as the credits of its account reach."""
+    paid_at = tx.get(tx.own, Paid.at)
+    wanted = math.ceil(HULL_MAX - tx.get(tx.own, Hull.hp))
+    credits = tx.get(tx.account, Purse.credits) if tx.account else 0
+    hp = int(min(wanted, credits // HP_PRICE))
+    if not tx.get(tx.own, Docked.at):
+        tx.tell(WORDS[NOT_DOCKED], to=PILOT)
+    elif paid_at and tx.tick - paid_at < MEND_EVERY:
+        tx.tell("they are still at work", to=PILOT)
+    elif not wanted:
+        tx.tell("the hull is whole", to=PILOT)
+    elif not hp:
+        tx.tell(f"mending costs {HP_PRICE} credit for each hp: you have {credits:g}", to=PILOT)
+    else:
+        tx.add(tx.account, Purse.credits, -hp * HP_PRICE)
+        tx.add(tx.own, Paid.hull, hp)
+        tx.set(tx.own, Paid.at, tx.tick)
+        left = tx.get(tx.account, Purse.credits)
+        tx.tell(f"mended {hp} of {wanted} hp: you have {left:g} credits left", to=PILOT)
+
+
+@market.system
+def mend_hulls(step: Step) -> None:
+    """Mend what is paid for and not done yet."""
+    paid, mended, rows = step[Paid], step[Mended], step.rows(Paid, Mended, Hull)
+    rows = rows[paid.hull[rows] != mended.hull[rows]]
+    hp = step[Hull].hp[rows] + (paid.hull[rows] - mended.hull[rows])
+    step[Hull].hp[rows] = np.minimum(hp, HULL_MAX)
+    mended.hull[rows] = paid.hull[rows]

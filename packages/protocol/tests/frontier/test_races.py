@@ -1,0 +1,86 @@
+"""Laps in Frontier: gates in their order, times in ticks, and who is the fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sidereal.game import Game, Motion, WorldBuilder
+from sidereal.games import frontier
+from sidereal.games.frontier.trade.races import (
+    AGAIN_AFTER,
+    GATE,
+    GATES,
+    Best,
+    Fastest,
+    Gate,
+    Lap,
+    Laps,
+    finish,
+    place_gates,
+    races,
+)
+from sidereal.testing import Player, World
+
+Worlds = Callable[..., World]
+
+game = Game("racing", parts=[frontier.flight, races])
+
+
+@game.world("course")
+def lay_out(make: WorldBuilder) -> None:
+    place_gates(make)
+
+
+def go_to(world: World, ann: Player, number: int) -> None:
+    world.place(ann.entity, x=GATES[number][0] + 20, y=GATES[number][1])
+    world.run(seconds=0.25)
+
+
+def test_gates_count_in_their_order_and_a_lap_is_told_with_its_times(
+    sidereal_world: Worlds,
+) -> None:
+    world = sidereal_world(game, world="course", shards=2)
+    ann, bob = world.join("ann"), world.join("bob")
+    for number, due in ((1, 0), (0, 1), (2, 1), (1, 2), (0, 2), (2, 3), (3, 4)):
+        go_to(world, ann, number)
+        assert world[Lap].next[ann.entity] == due, number
+    assert ann.told == []
+    since = int(world[Lap].since[ann.entity])
+    go_to(world, ann, 0)
+    world.run(seconds=0.3)
+    ticks = int(world[Lap].since[ann.entity]) - since
+    assert world[Laps].best[ann.entity] == world.of_account(ann, Best).ticks == ticks
+    record = world.of_world(Fastest)
+    assert (int(record.ticks), bytes(record.name)) == (ticks, b"ann")
+    assert bob.told == [f"ann has the lap record: {ticks * 0.05:.2f} s"]
+    time = f"{ticks * 0.05:.2f} s"
+    assert ann.told[-1].startswith(f"lap {time}, best {time}, record {time} by ann; ")
+    for number in (1, 2, 3, 0):
+        world.place(ann.entity, x=GATES[number][0] + 20, y=GATES[number][1])
+        world.run(ticks=4)
+    world.run(seconds=0.5)
+    assert world.of_account(ann, Best).ticks < ticks
+    assert len(bob.told) == 2
+    world.restart()
+    world.run(seconds=3)
+    assert bytes(world.of_world(Fastest).name) == b"ann"
+    assert world.refused(finish) == []
+
+
+def test_no_tick_of_a_lap_over_a_border_is_lost(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game, shards=2, link={"delay_s": 0.05, "loss": 0.03})
+    for x, number in ((-300, 0), (-195, 1), (-90, 2), (500, 3), (605, 0)):
+        world.spawn(GATE, Motion(x=x, y=300), Gate(number=number))
+    ship = world.spawn(frontier.SHIP, Motion(x=-390, y=300, vx=240))
+    world.run(seconds=2.5)
+    assert world[Lap].next[ship] == 3
+    assert world.owner(ship) == 1
+    world.run(seconds=2)
+    assert abs(world[Laps].best[ship] - 75) <= 1  # 905 units at 240 units/s
+    assert world[Laps].lost[ship] == 0
+    assert world[Lap].next[ship] == 1
+
+
+def test_the_course_lies_on_borders() -> None:
+    assert all((x % 1000 == 0) != (y % 1000 == 0) for x, y in GATES)
+    assert AGAIN_AFTER < 100
