@@ -23,6 +23,7 @@ from sidereal.game import (
     U4,
     Body,
     Component,
+    Event,
     Indices,
     Label,
     Meta,
@@ -33,7 +34,7 @@ from sidereal.game import (
     Transaction,
 )
 from sidereal.games.frontier.fight.armour import Hull
-from sidereal.games.frontier.ships import Stick
+from sidereal.games.frontier.ships import RADIUS, Stick
 from sidereal.games.frontier.trade.stations import STATION, Anchor, Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT, MASS
 
@@ -56,12 +57,11 @@ MASS_HELD: Final = 100_000.0
 WORDS_EVERY: Final = 20
 """Ticks for which a pilot who was told why nothing came of a press is not told again."""
 
-OUT_OF_REACH, TOO_FAST, NOT_DOCKED, NO_ORE = range(4)
+OUT_OF_REACH, TOO_FAST, NOT_DOCKED = range(3)
 WORDS: Final = (
     f"no station is within {REACH:g} units",
     f"too fast to dock: slow down to {SPEED_DOCK:g} units/s",
     "dock at a station first",
-    "the hold is empty",
 )
 """Why nothing came of a press."""
 
@@ -74,6 +74,11 @@ class Heard(Component, audience=SHARDS, saved=False):
     next: U4
 
 
+class Moored(Event):
+    """A ship has docked."""
+
+
+docking.effect(Moored, kind="ring", size=RADIUS, colour="#9cf", sound="clank")
 for craft in CRAFT:
     docking.extend(craft, Heard())
 
@@ -135,10 +140,20 @@ def deny(step: Step, rows: Indices, why: int) -> None:
         rows: own rows of ships, int64[n].
         why: an index into `WORDS`.
     """
+    step.ask(explain, at=take_turn(step, rows), why=why)
+
+
+def take_turn(step: Step, rows: Indices) -> Indices:
+    """Give those of whom nothing came of a press for a second, and take down that it was so now.
+
+    Args:
+        step: of a system.
+        rows: own rows of ships, int64[n].
+    """
     heard = step[Heard]
     rows = rows[heard.next[rows] <= step.tick]
     heard.next[rows] = step.tick + WORDS_EVERY
-    step.ask(explain, at=rows, why=why)
+    return rows
 
 
 @docking.action(asked_by=SYSTEMS, durable=False)
@@ -158,6 +173,7 @@ def dock(tx: Transaction, station: Annotated[int, Meta(ge=1)], x: float, y: floa
     tx.set(tx.own, Docked.at, station)
     tx.set(tx.own, Docked.x, x)
     tx.set(tx.own, Docked.y, y)
+    tx.emit(Moored(), at=tx.own)
     tx.tell(f"docked at {name_of(tx, station)}: sell ore, mend, or leave again", to=PILOT)
 
 
@@ -173,4 +189,4 @@ def leave(tx: Transaction) -> None:
 def name_of(tx: Transaction, station: int) -> str:
     """Give the name of a station, in an action."""
     label: object = tx.get(station, Label.name)
-    return label.decode() if isinstance(label, bytes) else "the station"
+    return (label.decode() if isinstance(label, bytes) else "") or "the station"

@@ -11,7 +11,7 @@ what is paid for, and a system mends what is paid and not done yet.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from sidereal.game import (
     SYSTEMS,
     U4,
     Component,
+    Event,
     Floats,
     Part,
     Step,
@@ -31,10 +32,12 @@ from sidereal.game import (
 )
 from sidereal.games.frontier.fight.armour import HULL_MAX, Hull
 from sidereal.games.frontier.ore.cargo import Hold
-from sidereal.games.frontier.ships import Stick
-from sidereal.games.frontier.trade.docking import NO_ORE, NOT_DOCKED, WORDS, deny
+from sidereal.games.frontier.ships import RADIUS, Stick
+from sidereal.games.frontier.trade.docking import NOT_DOCKED, WORDS, deny, name_of, take_turn
 from sidereal.games.frontier.trade.stations import STATION, Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT
+
+T = TypeVar("T", float, Floats)
 
 PRICE_FULL: Final = 10.0
 """What a station pays for a tonne of ore if nobody has sold it any, credits."""
@@ -76,8 +79,15 @@ class Mended(Component, audience=SHARDS):
     hull: U4 = field(unit="hp")
 
 
+class Sold(Event):
+    """A ship has sold ore."""
+
+    ore: U4 = field(unit="t")
+
+
 market.account(Purse())
 market.gauge(Purse.credits, colour="#fd8")
+market.effect(Sold, kind="flash", size=RADIUS, colour="#fd8", sound="chime")
 market.extend(STATION, Market())
 for craft in CRAFT:
     market.extend(craft, Paid(), Mended())
@@ -94,11 +104,11 @@ def glut(of: Market, tick: int) -> Floats:
     return np.asarray(of.glut * 0.5 ** (age / GLUT_HALF_LIFE))
 
 
-def price(glut: Floats) -> Floats:
+def price(glut: T) -> T:
     """Tell what stations pay for the next tonne, credits.
 
     Args:
-        glut: what ore they have on their hands, t.
+        glut: what ore they have on their hands, t; one, or [n].
     """
     return PRICE_FULL * GLUT_HALVES / (GLUT_HALVES + glut)
 
@@ -124,8 +134,8 @@ def heed(step: Step) -> None:
     deny(step, ships[at[ships] == 0], NOT_DOCKED)
     ships = ships[at[ships] != 0]
     selling = ships[stick.sell[ships] > 0]
-    deny(step, selling[ore[selling] == 0], NO_ORE)
     step.ask(sell, at=selling[ore[selling] > 0])
+    step.ask(sell, at=take_turn(step, selling[ore[selling] == 0]))
     step.ask(mend, at=ships[stick.mend[ships] > 0])
 
 
@@ -133,21 +143,26 @@ def heed(step: Step) -> None:
 def sell(tx: Transaction) -> None:
     """Sell all ore of a docked ship; one without an account is paid nothing."""
     station, ore = int(tx.get(tx.own, Docked.at)), tx.get(tx.own, Hold.ore)
-    if not station or not ore:
-        tx.tell(WORDS[NO_ORE if station else NOT_DOCKED], to=PILOT)
+    if not station:
+        tx.tell(WORDS[NOT_DOCKED], to=PILOT)
         return
     age = max(0.0, tx.tick - tx.get(station, Market.at))
     there = tx.get(station, Market.glut) * 0.5 ** (age / GLUT_HALF_LIFE)
+    pays = f"{name_of(tx, station)} pays {price(there + ore):.1f} for a tonne now"
+    if not ore:
+        tx.tell(f"the hold is empty; {pays}", to=PILOT)
+        return
     credits = worth(ore, there)
     tx.set(tx.own, Hold.ore, 0)
     tx.set(station, Market.glut, there + ore)
     tx.set(station, Market.at, tx.tick)
-    if tx.account:
-        tx.add(tx.account, Purse.credits, credits)
-        has = tx.get(tx.account, Purse.credits)
-        tx.tell(f"sold {ore:g} t of ore for {credits} credits: you have {has:g}", to=PILOT)
-    else:
-        tx.tell(f"sold {ore:g} t of ore: who has no account is paid nothing", to=PILOT)
+    tx.emit(Sold(ore=ore), at=tx.own)
+    if not tx.account:
+        tx.tell(f"sold {ore:g} t of ore: who has no account is paid nothing; {pays}", to=PILOT)
+        return
+    tx.add(tx.account, Purse.credits, credits)
+    has = tx.get(tx.account, Purse.credits)
+    tx.tell(f"sold {ore:g} t of ore for {credits} credits: you have {has:g}; {pays}", to=PILOT)
 
 
 @market.action(asked_by=SYSTEMS)

@@ -26,6 +26,7 @@ from sidereal.game import (
     Body,
     Component,
     Event,
+    Label,
     Meta,
     Motion,
     Part,
@@ -104,10 +105,11 @@ class Passed(Event):
 
 
 GATE = races.kind(
-    "gate", Motion(), Body(radius=RADIUS, mass=1), Gate(), sensor=True, touches=(SHIP,)
+    "gate", Motion(), Body(radius=RADIUS, mass=1), Gate(), Label(), sensor=True, touches=(SHIP,)
 )
-races.look(GATE, symbol="ring", colour="#fd6", size=RADIUS)
-races.effect(Passed, kind="ring", size=RADIUS, colour="#fd6")
+races.look(GATE, symbol="ring", colour="#fd6", size=RADIUS, label=Label.name)
+races.effect(Passed, kind="ring", size=RADIUS, colour="#fd6", sound="chime")
+races.gauge(Lap.next, label="gate", colour="#fd6")
 races.extend(SHIP, Lap(), Count(), Laps())
 races.account(Best())
 races.shared(Fastest())
@@ -115,9 +117,9 @@ races.shared(Fastest())
 
 def place_gates(make: WorldBuilder) -> None:
     """Put the gates of `GATES` into a new world."""
-    places = np.array(GATES)
-    number = Gate(number=np.arange(len(GATES)))
-    make.spawn(GATE, Motion(x=places[:, 0], y=places[:, 1]), number)
+    places, number = np.array(GATES), np.arange(len(GATES))
+    label = Label(name=[f"gate {1 + each}" for each in number])
+    make.spawn(GATE, Motion(x=places[:, 0], y=places[:, 1]), Gate(number=number), label)
 
 
 @races.model(Count, reads=(Lap,), stage=Stage.TICK)
