@@ -47,7 +47,7 @@ def test_two_quick_presses_dock_once_and_a_docked_ship_is_held_for_its_pilot_too
     assert len(ann.told) == 1
     place = place_of(world, ann.entity)
     ann.hold(thrust=1, turn=1)
-    for _ in range(10):
+    for _ in range(5):
         world.run(seconds=0.1)
         seen = ann.view[Motion]
         assert (seen.x[ann.entity], seen.y[ann.entity]) == pytest.approx(place, abs=0.1)
@@ -126,7 +126,7 @@ def test_who_comes_back_and_who_lives_through_a_restart_is_still_docked(
     assert world[Docked].at[ann.entity] == station
     assert place_of(world, ann.entity) == pytest.approx(place, abs=0.1)
     world.restart()
-    world.run(seconds=6)
+    world.run(seconds=5)
     assert world[Docked].at[ann.entity] == world.ids(STATION)[0]
     assert place_of(world, ann.entity) == pytest.approx(place, abs=0.1)
     ann.press("dock")

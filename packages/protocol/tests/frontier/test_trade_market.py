@@ -147,3 +147,21 @@ def test_a_hull_is_mended_as_far_as_credits_reach_and_paid_for_once(
     assert world[Hull].hp[ann.entity] == 100
     assert world[Paid].hull[ann.entity] == world[Mended].hull[ann.entity] == 40
     assert world.refused(mend) == []
+
+
+def test_a_sale_whose_shard_dies_is_done_once_or_can_be_asked_for_again(
+    sidereal_world: Worlds,
+) -> None:
+    world, ann, _ = docked(sidereal_world, shards=2)
+    world.call(ann, load, ore=50)
+    world.run(seconds=0.3)
+    ann.press("sell")
+    world.run(seconds=0.05)
+    world.kill(world.owner(ann.entity))
+    world.run(seconds=3)
+    assert (world[Hold].ore[ann.entity], world.of_account(ann, Purse).credits) in (
+        (0, 405),
+        (50, 0),
+    )
+    pressed(world, ann, "sell")
+    assert (world[Hold].ore[ann.entity], world.of_account(ann, Purse).credits) == (0, 405)
