@@ -1,10 +1,10 @@
 """What a new world is made of: a whole game, a belt of asteroids, courses that meet, or nothing.
 
 A world says what its bots do, too. `frontier` is the game: a belt with stations, traffic between
-them, and a home. `belt` has nothing but asteroids. In both of them bots wander. In `crowd` and
-`star` there is nothing but ships: all fly to one point, or by turns to eight. In `seam` rocks meet
-on the borders between sectors, and at their corners, for a minute; ships fly to and fro over a
-border meanwhile.
+them, a course for races, and a home. `belt` has nothing but asteroids. In both of them bots wander.
+In `crowd` and `star` there is nothing but ships: all fly to one point, or by turns to eight. In
+`seam` rocks meet on the borders between sectors, and at their corners, for a minute; ships fly to
+and fro over a border meanwhile.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import numpy as np
 from sidereal.game import Body, Motion, Part, WorldBuilder
 from sidereal.games.frontier.asteroids import ASTEROID, BELT_HIGH, BELT_LOW
 from sidereal.games.frontier.homes import PLACE, SPREAD, make_home
+from sidereal.games.frontier.trade.races import GATES, place_gates
+from sidereal.games.frontier.trade.races import RADIUS as GATE_RADIUS
 from sidereal.games.frontier.trade.stations import PLACES, place_stations
 from sidereal.games.frontier.trade.stations import RADIUS as STATION_RADIUS
 from sidereal.games.frontier.traffic.upkeep import fill_lanes
@@ -28,7 +30,7 @@ PER_SIDE: Final = 45
 """Asteroids along an edge of the belt: one in every box of a grid."""
 
 CLEAR: Final = 50.0
-"""World units around stations, and home, in which a new world has no asteroid."""
+"""World units around stations, gates and home, in which a new world has no asteroid."""
 
 SECTOR: Final = 1000.0
 """Width of a sector, world units: shards have whole ones."""
@@ -51,7 +53,10 @@ def make_frontier(make: WorldBuilder) -> None:
     """Make all that the game has."""
     make_home(make)
     place_stations(make)
-    _strew(make, [*((x, y, STATION_RADIUS) for x, y in PLACES.values()), (*PLACE, SPREAD)])
+    place_gates(make)
+    spared = [(x, y, STATION_RADIUS) for x, y in PLACES.values()]
+    spared += [(x, y, GATE_RADIUS) for x, y in GATES]
+    _strew(make, [*spared, (*PLACE, SPREAD)])
     # Where four boxes of the belt meet there is room for a ship.
     at = np.linspace(BELT_LOW, BELT_HIGH, PER_SIDE + 1)[1:-1]
     x, y = (each.ravel() for each in np.meshgrid(at, at))
