@@ -146,7 +146,8 @@ def test_a_world_whose_code_raises_is_refused_with_its_place() -> None:
 def test_the_first_world_has_room_around_all_that_is_in_it_and_company_at_home() -> None:
     rows = make(next(iter(FRONTIER.worlds)))
     names = np.array([FRONTIER.kinds[kind - 1].name for kind in rows["kind"]])
-    solid, ship = names != "home", np.isin(names, ["trader", "miner", "pirate", "patrol"])
+    solid = ~np.isin(names, ["home", "gate"])
+    ship = np.isin(names, ["trader", "miner", "pirate", "patrol"])
     assert (names == "station").sum() == len(PLACES)
     assert ship.sum() == sum(WANTED.values())
     x, y = rows["x"].astype(np.float64), rows["y"].astype(np.float64)
