@@ -10,6 +10,7 @@ import pytest
 from sidereal.game import Game, Motion, Stage, Step, Transaction
 from sidereal.games import frontier
 from sidereal.games.frontier.fight.armour import Hull, armour
+from sidereal.games.frontier.ore.books import Books, books
 from sidereal.games.frontier.ore.cargo import Hold, cargo
 from sidereal.games.frontier.trade.docking import NOT_DOCKED, WORDS, docking
 from sidereal.games.frontier.trade.market import (
@@ -33,7 +34,9 @@ from sidereal.testing import Outcome, Player, World
 Worlds = Callable[..., World]
 LINK = {"delay_s": 0.1, "loss": 0.03}
 
-game = Game("trade", parts=[frontier.flight, traffic, armour, cargo, stations, market, docking])
+game = Game(
+    "trade", parts=[frontier.flight, traffic, armour, cargo, books, stations, market, docking]
+)
 
 
 @game.action(rate_hz=20)
@@ -109,6 +112,7 @@ def test_ore_is_sold_once_for_less_and_less_and_stays_sold(sidereal_world: World
     pressed(world, ann, "sell")
     earned = int(world.of_account(ann, Purse).credits)
     assert 405 + worth(50, 50) <= earned < 405 + 405 * 0.75
+    assert world.of_world(Books).sold == 100
     world.restart()
     world.run(seconds=4)
     assert world.of_account(ann, Purse).credits == earned

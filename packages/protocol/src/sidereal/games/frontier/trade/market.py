@@ -31,6 +31,7 @@ from sidereal.game import (
     field,
 )
 from sidereal.games.frontier.fight.armour import HULL_MAX, Hull
+from sidereal.games.frontier.ore.books import Books
 from sidereal.games.frontier.ore.cargo import Hold
 from sidereal.games.frontier.ships import RADIUS, Stick
 from sidereal.games.frontier.trade.docking import NOT_DOCKED, WORDS, deny, name_of, take_turn
@@ -154,6 +155,7 @@ def sell(tx: Transaction) -> None:
         return
     credits = worth(ore, there)
     tx.set(tx.own, Hold.ore, 0)
+    tx.add(tx.shared, Books.sold, ore)
     tx.set(station, Market.glut, there + ore)
     tx.set(station, Market.at, tx.tick)
     tx.emit(Sold(ore=ore), at=tx.own)
