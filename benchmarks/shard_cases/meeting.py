@@ -49,8 +49,8 @@ from sidereal.game.declarations import declare
 from sidereal.game.schema import column_of, name_of
 from sidereal.game.spawns import Spawns
 from sidereal.protocol.testing.link import LinkConfig
-from sidereal.testing.happenings import Chronicle, published
 from sidereal.tools.bots.behaviour import choose_behaviour
+from sidereal.tools.simulate.given.chronicle import Chronicle, published
 
 SETTLES_TICKS: Final = 20
 """Ticks in the end in which what is under way arrives."""

@@ -5,8 +5,7 @@ The fixture `sidereal_world` of the pytest plugin makes a `World`; who joins it 
 * `world`: the world, its shards, its network, and what is asked of it;
 * `player`: somebody at the controls, and what their client shows; `pilots`: a bot at them;
 * `places`: which shard simulates what, and who is put where;
-* `columns`: columns of a component, by entity;
-* `happenings`: events, calls that were refused, and what went wrong in the game's code;
+* `happenings`: calls that were refused, and what went wrong in the game's code;
 * `checks`: what must be true after every run.
 """
 

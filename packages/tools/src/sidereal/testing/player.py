@@ -16,9 +16,9 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.record import Record
 from sidereal.game.schema import schema_of
 from sidereal.protocol.ids import NET_ID_NONE
-from sidereal.testing.columns import by_entity
-from sidereal.testing.happenings import Chronicle
 from sidereal.tools.simulate.clients import ClientHost
+from sidereal.tools.simulate.given.chronicle import Chronicle
+from sidereal.tools.simulate.given.columns import by_entity
 
 if TYPE_CHECKING:
     from sidereal.testing.world import World

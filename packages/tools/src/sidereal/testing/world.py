@@ -7,7 +7,7 @@ sockets, clocks or processes. What happens follows from the seed, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sidereal.client.events import ReceiptCame
 from sidereal.game import Component, Event, Game, Kind
 from sidereal.game.declarations import Declarations, declare
-from sidereal.game.record import Record, as_columns
-from sidereal.game.schema import column_of, schema_of
+from sidereal.game.record import Record
+from sidereal.game.schema import schema_of
 from sidereal.game.spawns import Spawns
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.player import Role
@@ -28,19 +28,14 @@ from sidereal.replication.notes import Note
 from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Replicator
 from sidereal.testing.checks import check_world
-from sidereal.testing.columns import by_entity
-from sidereal.testing.happenings import (
-    Chronicle,
-    Refused,
-    check_game_code,
-    published,
-    refused_calls,
-)
+from sidereal.testing.happenings import Refused, check_game_code, refused_calls
 from sidereal.testing.pilots import PilotHost
 from sidereal.testing.places import Strips, children_of, ids_of, is_settled, let_in, put
 from sidereal.testing.player import Player, name_of_action
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
 from sidereal.tools.simulate.exercise.losses import Losses
+from sidereal.tools.simulate.given.chronicle import Chronicle, published
+from sidereal.tools.simulate.given.truth import all_of, placeless
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Process, ShardHost
@@ -155,16 +150,7 @@ class World:
 
     def __getitem__(self, record: type[R], /) -> R:
         """Columns of a component by entity: the authority's truth, as of the world's clock."""
-        world = self._core.world
-        rows = world.columns.rows()
-        moved = dict(zip(("x", "y", "heading"), world.locate(rows, self.tick), strict=True))
-
-        def column(name: str) -> NDArray[Any]:
-            field = column_of(record, record.fields[name])
-            values: NDArray[Any] = moved[field] if field in moved else world.columns[field][rows]
-            return values
-
-        return by_entity(record, world.columns.net_id[rows], column)
+        return all_of(self._core, record)
 
     def ids(self, kind: str | Kind | None = None) -> NDArray[np.uint32]:
         """Give the ids of all entities, or of those of a kind: uint32[n], ascending.
@@ -191,11 +177,11 @@ class World:
 
     def of_account(self, player: Player, record: type[R]) -> R:
         """Give what the account of a player has of a component: one value for each field."""
-        return self._placeless(-player.account, record)
+        return placeless(self._core, -player.account, record)
 
     def of_world(self, record: type[R]) -> R:
         """Give what the world has of a component that all share: one value for each field."""
-        return self._placeless(SHARED, record)
+        return placeless(self._core, SHARED, record)
 
     def spawn(self, kind: Kind, *components: Component) -> int:
         """Put an entity into the world, between two ticks.
@@ -329,12 +315,6 @@ class World:
         core = self._authority.core
         assert core is not None
         return core
-
-    def _placeless(self, entity: int, record: type[R]) -> R:
-        books = self._core.actions.books
-        fields = record.fields.values()
-        values = {field.name: books.read(books.find(entity, field)) for field in fields}
-        return as_columns(record, cast(dict[str, NDArray[Any]], values))
 
     def _is_ready(self) -> bool:
         world = self._core.world

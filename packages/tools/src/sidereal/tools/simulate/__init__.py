@@ -5,7 +5,7 @@
 * `network`: links, datagrams on their way, and the trace of what arrived;
 * `scene`: the world it is played in, and the pilots;
 * `seeds`: everybody's random numbers;
-* `processes`, `clients`: what a shard's and a client's shell do around their cores;
+* `processes`, `shards`, `clients`: what a shard's and a client's shell do around their cores;
 * `liarshards`, `idleshards`, `liarclients`: shards and clients that do not keep to the rules;
   `shardlies`: what the former may say;
 * `authority`: the same for the replication server;
@@ -21,6 +21,7 @@
 * `ledger`: what clients held, and which of it had come to which shard when;
 * `bookings`: what clients asked the game for, and what they were answered;
 * `lies`: what liars have said;
+* `given`: a game that is given, played in place of that one;
 * `checks`: what must be true, each rule by a checker of its own;
 * `play`: one seed from beginning to end, and what to say of it;
 * `plans`: plans as text, and the simplest one that fails like another;
@@ -28,5 +29,6 @@
 * `runs`: many seeds, on several processes.
 
 `python -m sidereal.tools.simulate --seed N` runs one seed, `--seeds 0:1000 --jobs 2` many; a
-failure prints the `--plan` that shows it.
+failure prints the `--plan` that shows it. With `--game module:name` another game is played under
+the same faults, by the checkers that hold for every game, and by those that `--judges` makes.
 """

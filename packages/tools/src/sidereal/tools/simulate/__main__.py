@@ -8,10 +8,12 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]  # The working directory: what lies there is no module of ours or Python's.
 
 import argparse
+from functools import partial
 from typing import Final
 
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.tools.publish import check_target, publish
+from sidereal.tools.simulate.given.staging import Staging, stage
 from sidereal.tools.simulate.plans.text import read_plan
 from sidereal.tools.simulate.play import describe, explain, plan_of, play, play_counting
 from sidereal.tools.simulate.runs import report
@@ -26,13 +28,14 @@ def main() -> int:
     words = _parse_words()
     try:
         check_target(words.json)
+        staging = _read_staging(words)
         if words.seeds is not None:
-            return _run_many(_read_seeds(words.seeds), words.jobs, words.json)
+            return _run_many(_read_seeds(words.seeds), words.jobs, words.json, staging)
         if words.plan is not None:
-            outcome = play(read_plan(words.plan))
+            outcome = play(read_plan(words.plan), staging)
             print(describe(outcome))
             return 1 if outcome.violations else 0
-        return _run_one(words.seed, trace=words.trace)
+        return _run_one(words.seed, staging, trace=words.trace)
     except ConfigError as error:
         return _say(error, 2)
     except UnavailableError as error:
@@ -41,30 +44,31 @@ def main() -> int:
         return INTERRUPTED
 
 
-def _run_one(seed: int, *, trace: bool) -> int:
+def _run_one(seed: int, staging: Staging | None, *, trace: bool) -> int:
     if seed < 0:
         raise ConfigError("--seed must be 0 or more")
-    outcome, tally = play_counting(plan_of(seed))
+    outcome, tally = play_counting(plan_of(seed, staging), staging)
     if trace:
         print(seed, outcome.trace)
     elif outcome.violations:
-        print(explain(outcome))
+        print(explain(outcome, staging=staging))
     else:
         print(describe(outcome))
         print("\n".join(report.describe_tally(tally)))
     return 1 if outcome.violations else 0
 
 
-def _run_many(seeds: range, jobs: int, target: str | None) -> int:
+def _run_many(seeds: range, jobs: int, target: str | None, staging: Staging | None) -> int:
     """Play seeds, shrink what fails, and tell; Ctrl-C ends it with what has come so far."""
     if jobs < 1:
         raise ConfigError("--jobs must be 1 or more")
     run = report.Run(seeds)
     trouble = None
     try:
-        for played in run_all(report.play_seed, seeds, jobs, "seeds"):
+        for played in run_all(partial(report.play_seed, staging=staging), seeds, jobs, "seeds"):
             run.add(played)
-        for text in run_all(explain, run.to_explain(), jobs, "shrinking"):
+        simplest = partial(explain, staging=staging)
+        for text in run_all(simplest, run.to_explain(), jobs, "shrinking"):
             run.explained.append(text)
     except KeyboardInterrupt:
         pass
@@ -74,6 +78,16 @@ def _run_many(seeds: range, jobs: int, target: str | None) -> int:
     if trouble is not None:
         raise trouble
     return {"done": 0, "failed": 1, "interrupted": INTERRUPTED}[run.end]
+
+
+def _read_staging(words: argparse.Namespace) -> Staging | None:
+    if words.game is None:
+        if words.world is not None or words.judges is not None:
+            raise ConfigError("--world and --judges are of a game: give --game, too")
+        return None
+    staging = Staging(words.game, words.world, words.judges)
+    stage(staging)
+    return staging
 
 
 def _read_seeds(text: str) -> range:
@@ -99,6 +113,13 @@ def _parse_words() -> argparse.Namespace:
     what.add_argument("--seed", type=int, default=0, help="one seed (default: 0)")
     what.add_argument("--seeds", metavar="A:B", help="the seeds from A on, up to B without B")
     what.add_argument("--plan", metavar="JSON", help="a plan, as a failure prints it")
+    parser.add_argument(
+        "--game", metavar="MODULE:NAME", help="a game to play (default: the simulator's own)"
+    )
+    parser.add_argument("--world", metavar="NAME", help="of that game (default: its first one)")
+    parser.add_argument(
+        "--judges", metavar="MODULE:NAME", help="a function that makes checkers of that game"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes for --seeds (default: 1)")
     parser.add_argument("--trace", action="store_true", help="print seed and trace only")
     parser.add_argument(

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -161,8 +161,28 @@ class ClientHost(Process):
         return math.inf if timer is None else self._virtual(timer)
 
 
-class ClientProcess(ClientHost):
-    """A client with somebody, or something, at its controls; observers read the world as described.
+class Seat(NamedTuple):
+    """Whose a client is.
+
+    Attributes:
+        name: of the client.
+        host: its address.
+        network: that it is on.
+        rng: its generator.
+        account: 0 for an anonymous player.
+        role: observers read the world as described.
+    """
+
+    name: str
+    host: str
+    network: Network
+    rng: np.random.Generator
+    account: int
+    role: Role
+
+
+class JudgedClient(ClientHost):
+    """A client that checkers look at.
 
     Attributes:
         account: 0 for an anonymous player.
@@ -172,39 +192,26 @@ class ClientProcess(ClientHost):
 
     def __init__(
         self,
-        name: str,
-        host: str,
-        network: Network,
-        rng: np.random.Generator,
+        seat: Seat,
         *,
-        account: int,
-        role: Role,
-        laws: Laws,
-        ledger: Ledger,
-        bookings: Bookings,
+        game: Declarations,
         limits: ClientLimits,
-        sectors_per_side: int,
-        sign_in: Callable[[ClientProcess, float], bytes | None],
+        sign_in: Callable[[JudgedClient, float], bytes | None],
     ) -> None:
         super().__init__(
-            name,
-            host,
-            network,
-            rng,
-            game=make_game(laws) if role is Role.PLAYER else None,
+            seat.name,
+            seat.host,
+            seat.network,
+            seat.rng,
+            game=game if seat.role is Role.PLAYER else None,
             sign_in=partial(sign_in, self),
             limits=limits,
         )
-        self.account = account
-        self.role = role
+        self.account = seat.account
+        self.role = seat.role
         self.looks_at = (0.0, 0.0)
         self.happened: list[Happened] = []
         self._seen_by: Client | None = None
-        self._ledger = ledger
-        self._bookings = bookings
-        self._asks = rng.spawn(1)[0]
-        self._held = self._tapped = self._pressed = self._flies_by = 0
-        self._sectors_per_side = sectors_per_side
         self._decide_at = math.inf
         self._resting = False
 
@@ -214,12 +221,62 @@ class ClientProcess(ClientHost):
         super().vanish()
 
     def rest(self, now: float) -> None:
-        """Brake, and decide nothing from now on."""
+        """Come to rest, and decide nothing from now on."""
         self._resting = True
         self._decide(now)
         self._note_due()
 
-    def ask_to_stow(self) -> None:
+    def ask_at_last(self) -> None:
+        """Ask for what only who is about to leave asks for."""
+
+    def note_happened(self) -> None:
+        """Take all that has happened, also what is not to be shown yet."""
+        client = None if self.returning is None else self.returning.client
+        if client is not self._seen_by:
+            self._seen_by, self.happened = client, []
+        if client is not None and client.replica is not None:
+            self.happened += client.replica.happenings.due(math.inf)
+
+    def _work(self, now: float, local: float) -> None:
+        if now >= self._decide_at:
+            self._decide(now)
+        super()._work(now, local)
+
+    def _begin(self, now: float, local: float) -> None:
+        super()._begin(now, local)
+        self._decide(now)
+
+    def _decide(self, now: float) -> None:
+        """Decide what to hold, or where to look, and when to decide anew."""
+        raise NotImplementedError
+
+    def _next_due(self) -> float:
+        due = super()._next_due()
+        return due if self.returning is None else min(self._decide_at, due)
+
+
+class ClientProcess(JudgedClient):
+    """A client with somebody, or something, at its controls, in the game of the simulator."""
+
+    def __init__(
+        self,
+        seat: Seat,
+        *,
+        laws: Laws,
+        ledger: Ledger,
+        bookings: Bookings,
+        limits: ClientLimits,
+        sectors_per_side: int,
+        sign_in: Callable[[JudgedClient, float], bytes | None],
+    ) -> None:
+        super().__init__(seat, game=make_game(laws), limits=limits, sign_in=sign_in)
+        self._ledger = ledger
+        self._bookings = bookings
+        self._asks = seat.rng.spawn(1)[0]
+        self._held = self._tapped = self._pressed = self._flies_by = 0
+        self._sectors_per_side = sectors_per_side
+
+    def ask_at_last(self) -> None:
         """Ask for what is written to the ship, if one is flown."""
         if self.returning is not None and self.role is Role.PLAYER:
             self._call(self.returning, STOW, {"amount": 1})
@@ -231,11 +288,6 @@ class ClientProcess(ClientHost):
             # What was tapped before there was a ship is not for it.
             self._flies_by, self._tapped, self._pressed = client.control_epoch, 0, 0
 
-    def _work(self, now: float, local: float) -> None:
-        if now >= self._decide_at:
-            self._decide(now)
-        super()._work(now, local)
-
     def _turn(self, client: ReturningClient, now: float, local: float) -> None:
         before = client.client
         made = 0 if before is None else before.statistics().inputs
@@ -243,14 +295,6 @@ class ClientProcess(ClientHost):
         self.note_happened()
         mark = None if client.client is not before else self._note_inputs(before, made)
         self._send(datagrams, now, mark)
-
-    def note_happened(self) -> None:
-        """Take all that has happened, also what is not to be shown yet."""
-        client = None if self.returning is None else self.returning.client
-        if client is not self._seen_by:
-            self._seen_by, self.happened = client, []
-        if client is not None and client.replica is not None:
-            self.happened += client.replica.happenings.due(math.inf)
 
     def _note_inputs(self, client: Client | None, made: int) -> Mark | None:
         """Write down the inputs that a client has just made, if it had made some before."""
@@ -263,9 +307,8 @@ class ClientProcess(ClientHost):
         return mark
 
     def _begin(self, now: float, local: float) -> None:
-        super()._begin(now, local)
         self._held = self._tapped = self._pressed = self._flies_by = 0
-        self._decide(now)
+        super()._begin(now, local)
 
     def _decide(self, now: float) -> None:
         client = self.returning
@@ -312,7 +355,3 @@ class ClientProcess(ClientHost):
         super()._hear(event)
         if isinstance(event, ReceiptCame):
             self._bookings.note_heard(event)
-
-    def _next_due(self) -> float:
-        due = super()._next_due()
-        return due if self.returning is None else min(self._decide_at, due)

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from sidereal.game import Part
+from sidereal.game.declarations import Declarations
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import SiderealError
 from sidereal.protocol.links import derive_shard_key
@@ -22,20 +24,21 @@ from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
 from sidereal.tools.simulate.bookings import Bookings
-from sidereal.tools.simulate.clients import ClientProcess
+from sidereal.tools.simulate.clients import ClientProcess, JudgedClient, Seat
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.faults import Plan, check_plan
 from sidereal.tools.simulate.finish import Finish
-from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.flights import Flight, FlightRecorder
 from sidereal.tools.simulate.game import make_game
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.liarclients import Finale, LyingClientProcess
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT, Lies
 from sidereal.tools.simulate.network import Network
-from sidereal.tools.simulate.processes import Process, ShardProcess
+from sidereal.tools.simulate.processes import Process
 from sidereal.tools.simulate.scene import SECTOR_SIZE, make_belt, make_laws, make_rules
 from sidereal.tools.simulate.script import Script
 from sidereal.tools.simulate.seeds import random_of
+from sidereal.tools.simulate.shards import Recorder, ShardProcess
 
 TURNS_MAX: Final = 200_000
 """Turns of the loop in one run: more means that something is due for ever."""
@@ -108,7 +111,7 @@ class Cluster:
     Attributes:
         plan: what is to happen.
         now: virtual seconds.
-        laws: how everything moves.
+        laws: how everything moves in the game that is the simulator's own.
         game: that is played.
         schema: its columns.
         authority: the replication server.
@@ -130,9 +133,9 @@ class Cluster:
         check_plan(plan)
         self.plan = plan
         self.now = 0.0
-        self.rules = _rules_of(plan)
+        self.rules = self._make_rules()
         self.laws = make_laws(self.rules, plan.sectors_per_side, families=plan.families)
-        self.game = make_game(self.laws)
+        self.game = self._declare()
         self.schema = schema_of(self.game)
         self._checkers = checkers
         self._violations: list[Violation] = []
@@ -149,11 +152,11 @@ class Cluster:
             limits=plan.limits,
             ledger=self.ledger,
         )
-        belt, uuids = self._make_belt()
-        self.authority.store.found(belt, uuids)
+        records, uuids = self._make_world()
+        self.authority.store.found(records, uuids)
         self.authority.start(0.0)
         self.uuids = np.sort(uuids.view("S16"))
-        self.rocks = {key.tobytes(): rock for key, rock in zip(uuids, belt, strict=True)}
+        self.rocks = {key.tobytes(): rock for key, rock in zip(uuids, records, strict=True)}
         self.removed: dict[bytes, float] = {}
         self.flights: list[Flight] = []
         self.lies = Lies()
@@ -164,7 +167,7 @@ class Cluster:
         self.shards: list[ShardProcess] = []
         for number in range(plan.shards):
             self.add_shard(ShardProcess, f"shard-{number}")
-        self.clients = [
+        self.clients: list[JudgedClient] = [
             self._make_client(number, Role.PLAYER if number < plan.pilots else Role.OBSERVER)
             for number in range(plan.pilots + plan.observers)
         ]
@@ -249,7 +252,8 @@ class Cluster:
     def _ask(self, core: Replicator, question: Callable[[Checker], Iterator[str]]) -> None:
         for checker in self._checkers:
             for text in question(checker):
-                self._violations.append(Violation(type(checker).__name__, core.tick, text))
+                name = getattr(checker, "name", type(checker).__name__)
+                self._violations.append(Violation(name, core.tick, text))
 
     # -- who takes part -----------------------------------------------------------------------
 
@@ -262,8 +266,8 @@ class Cluster:
             random_of(self.plan.seed, f"shard {len(self.shards)}"),
             key=self._shard_key,
             server=SHARDS,
-            laws=self.laws,
-            flights=self.flights,
+            declare=self._declare,
+            record=self._record,
             ledger=self.ledger,
             limits=self.plan.shard_limits,
             **more,
@@ -301,7 +305,21 @@ class Cluster:
         self._hosts[liar.host] = liar
         return liar
 
-    def _make_belt(self) -> tuple[np.ndarray, np.ndarray]:
+    # -- what is played -----------------------------------------------------------------------
+
+    def _make_rules(self) -> Rules:
+        plan = self.plan
+        return make_rules(plan.tick_hz, plan.cell_size, plan.view_radius_cells, plan.streams)
+
+    def _declare(self, parts: Sequence[Part] = ()) -> Declarations:
+        """Make the game, with some parts more."""
+        return make_game(self.laws, parts)
+
+    def _record(self, core: str) -> Recorder:
+        """Make what writes down what a core of a shard does."""
+        return FlightRecorder(core, self.flights, self.laws.speed_max)
+
+    def _make_world(self) -> tuple[np.ndarray, np.ndarray]:
         """Make what the world begins with: records and uuids."""
         rng = random_of(self.plan.seed, "world")
         side = self.plan.belt_share * self.plan.sectors_per_side * SECTOR_SIZE
@@ -310,18 +328,9 @@ class Cluster:
         rocks = np.array(self.plan.rocks, np.int64)
         return belt[rocks], uuids[rocks]
 
-    def _make_client(self, number: int, role: Role) -> ClientProcess:
-        # The last pilot is anonymous: its ship is not kept.
-        anonymous = number == self.plan.pilots - 1
-        of_role = number if role is Role.PLAYER else number - self.plan.pilots
-        name = f"{'pilot' if role is Role.PLAYER else 'observer'}-{of_role}"
+    def _make_client(self, number: int, role: Role) -> JudgedClient:
         return ClientProcess(
-            name,
-            f"203.0.113.{of_role + (1 if role is Role.PLAYER else 51)}",
-            self.network,
-            random_of(self.plan.seed, name),
-            account=ANONYMOUS if anonymous else 1 + number,
-            role=role,
+            self._seat(number, role),
             laws=self.laws,
             ledger=self.ledger,
             bookings=self.bookings,
@@ -330,20 +339,26 @@ class Cluster:
             sign_in=self._sign_in,
         )
 
-    def _sign_in(self, client: ClientProcess, now: float) -> bytes | None:
+    def _seat(self, number: int, role: Role) -> Seat:
+        """Give a client its place."""
+        # The last pilot is anonymous: its ship is not kept.
+        anonymous = number == self.plan.pilots - 1
+        of_role = number if role is Role.PLAYER else number - self.plan.pilots
+        name = f"{'pilot' if role is Role.PLAYER else 'observer'}-{of_role}"
+        return Seat(
+            name,
+            f"203.0.113.{of_role + (1 if role is Role.PLAYER else 51)}",
+            self.network,
+            random_of(self.plan.seed, name),
+            ANONYMOUS if anonymous else 1 + number,
+            role,
+        )
+
+    def _sign_in(self, client: JudgedClient, now: float) -> bytes | None:
         return self.authority.issue_token(client.account, client.role, client.name, now)
 
     def _sign_in_liar(self, now: float) -> bytes | None:
         return self.authority.issue_token(LIAR_ACCOUNT, Role.PLAYER, "liar", now)
-
-
-def _rules_of(plan: Plan) -> Rules:
-    return make_rules(
-        plan.tick_hz,
-        plan.cell_size,
-        plan.view_radius_cells,
-        plan.streams,
-    )
 
 
 def _describe_crash(error: BaseException) -> str:

@@ -151,6 +151,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shard_limits: of every shard.
         client_limits: of every client.
         families: whether there are parents and children.
+        entities: that the world begins with beside the rocks: those of a game that is given.
     """
 
     seed: int = 0
@@ -171,6 +172,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shard_limits: ShardLimits = SHARD_LIMITS
     client_limits: ClientLimits = CLIENT_LIMITS
     families: bool = False
+    entities: int = 0
 
     @property
     def lossy(self) -> bool:
@@ -243,7 +245,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Sparks of which nobody takes care do not end meanwhile.
         """
         rocks = (1.0 + SPARKS_PER_ASTEROID) * len(self.rocks)
-        entities = rocks + self.pilots + (Kind.CLIENT_LIES in self.kinds)
+        entities = rocks + self.entities + self.pilots + (Kind.CLIENT_LIES in self.kinds)
         return entities / self.limits.ownership.adopt_records_per_s
 
     @property
@@ -266,7 +268,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def writes(self) -> int:
         """Writes to the store after which all is saved that was so before: one is under way."""
-        rows = len(self.rocks) + (3 if self.families else 2) * self.pilots
+        rows = len(self.rocks) + self.entities + (3 if self.families else 2) * self.pilots
         return 1 + math.ceil(rows / self.limits.keeping.batch_rows)
 
     @property

@@ -8,8 +8,7 @@ from sidereal.protocol.message.shard import Asked, ShardChannel
 from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
-from sidereal.tools.simulate.game import make_game
-from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.shards import ShardProcess
 
 
 class IdleShard(ShardCore):
@@ -33,7 +32,7 @@ class IdleShardProcess(ShardProcess):
         self._until = until
 
     def _make_core(self, **arguments: Any) -> ShardCore:
-        return IdleShard(**arguments | {"game": make_game(self._laws)})
+        return IdleShard(**arguments | {"game": self._declare([])})
 
     def _work(self, now: float, local: float) -> None:
         if self.core is not None and self.core.closed is not None:

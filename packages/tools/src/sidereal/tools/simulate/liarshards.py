@@ -29,7 +29,6 @@ from sidereal.tools.simulate.families import COLOUR, COLOURS, FLAG
 from sidereal.tools.simulate.game import SHIP, Charge, Turn
 from sidereal.tools.simulate.lies import Lies
 from sidereal.tools.simulate.passing import NOTE, SPARK, UNASKED_FROM, Origin, Stamp
-from sidereal.tools.simulate.processes import ShardProcess
 from sidereal.tools.simulate.shardlies import (
     BIRTH_LIES,
     CHARGE_LIES,
@@ -40,6 +39,7 @@ from sidereal.tools.simulate.shardlies import (
     put_elsewhere,
     that_never_was,
 )
+from sidereal.tools.simulate.shards import ShardProcess
 
 LIES_SHARE: Final = 0.7
 """Share of its ticks in which a lying shard lies."""

@@ -14,15 +14,12 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.game.declarations import Declarations
-from sidereal.protocol.errors import CloseReason, GameFailedError
+from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
 from sidereal.shard.limits import LIMITS
 from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.flights import Flight, FlightRecorder
-from sidereal.tools.simulate.game import Laws, make_game
-from sidereal.tools.simulate.ledger import Ledger, Mark
-from sidereal.tools.simulate.mishap import Mishap
+from sidereal.tools.simulate.ledger import Mark
 from sidereal.tools.simulate.network import Delivery, Network
 
 WALL_START: Final = 1_700_000_000.0
@@ -285,101 +282,3 @@ class ShardHost(Process):
             return 0.0
         timer = self.core.next_timer()
         return math.inf if timer is None else self._virtual(timer)
-
-
-class ShardProcess(ShardHost):
-    """A shard whose flights are recorded, and whose game can be made to fail.
-
-    Attributes:
-        welcomed_at: when what welcomed its core was sent, virtual seconds; infinity before.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        host: str,
-        network: Network,
-        rng: np.random.Generator,
-        *,
-        key: bytes,
-        server: Address,
-        laws: Laws,
-        flights: list[Flight],
-        ledger: Ledger,
-        limits: ShardLimits,
-        spare: bool = False,
-    ) -> None:
-        self.welcomed_at = math.inf
-        self._told_at = -math.inf
-        self._flights = flights
-        self._ledger = ledger
-        self._recorder = FlightRecorder("", flights, laws.speed_max)
-        self._mishap = Mishap()
-        self._laws = laws
-        super().__init__(
-            name,
-            host,
-            network,
-            rng,
-            key=key,
-            server=server,
-            make_game=self._make_recorded_game,
-            limits=limits,
-            spare=spare,
-        )
-
-    @property
-    def core_name(self) -> str:
-        """Name of its core in the ledger and among the flights."""
-        return self._recorder.core
-
-    def kill(self) -> None:
-        """End without a word."""
-        self._mishap = Mishap()
-        super().kill()
-
-    def fail(self, now: float, again_at: float) -> None:
-        """Let the game's code go wrong in the next tick, and start again at a time to come."""
-        if self.core is not None and self.core.serving:
-            self._mishap.again_at = again_at
-        else:
-            self.leave(now)
-            self.start(again_at)
-
-    def receive(self, delivery: Delivery, now: float) -> None:
-        """Take a datagram, and note which inputs came with it."""
-        if self.core is not None and delivery.mark is not None:
-            # A turn of this very moment has not had it.
-            at = math.nextafter(now, math.inf) if self._recorder.at == now else now
-            self._ledger.note_heard(at, self.core_name, delivery.mark)
-        self._told_at = max(self._told_at, delivery.sent_at)
-        super().receive(delivery, now)
-
-    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
-        super()._take_in(arrivals, local)
-        if self.core is not None and self.core.serving:
-            self.welcomed_at = min(self.welcomed_at, self._told_at)
-            self._recorder.since = self.welcomed_at
-
-    def _turn(self, core: ShardCore, now: float, local: float) -> None:
-        self._recorder.at = now
-        try:
-            super()._turn(core, now, local)
-        except GameFailedError as error:
-            if not self._mishap.is_due:
-                raise
-            again_at = max(now, self._mishap.again_at)
-            self._send(core.close(local, error), now)
-            self.kill()
-            self.start(again_at)
-
-    def _begin(self, local: float) -> None:
-        self.welcomed_at = math.inf
-        super()._begin(local)
-        self._recorder.shard = self.core
-
-    def _make_recorded_game(self) -> Declarations:
-        self._recorder = FlightRecorder(
-            f"{self.host}.{self._session}", self._flights, self._laws.speed_max
-        )
-        return make_game(self._laws, [self._recorder.part, self._mishap.part])

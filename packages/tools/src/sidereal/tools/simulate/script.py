@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sidereal.tools.simulate import liarclients, liarshards
-from sidereal.tools.simulate.clients import ClientProcess
+from sidereal.tools.simulate.clients import JudgedClient
 from sidereal.tools.simulate.faults import HEALED, Fault, Kind
 from sidereal.tools.simulate.idleshards import IdleShardProcess
 from sidereal.tools.simulate.network import Way
-from sidereal.tools.simulate.processes import Process, ShardProcess
+from sidereal.tools.simulate.processes import Process
+from sidereal.tools.simulate.shards import ShardProcess
 
 if TYPE_CHECKING:
     from sidereal.tools.simulate.cluster import Cluster
@@ -47,7 +48,7 @@ class Script:
         for fault in cluster.plan.faults:
             entries.append((fault.at, _bound(self._strike, fault)))
             if fault.kind is Kind.CLIENT_LEAVES:
-                asks = cluster.clients[fault.target].ask_to_stow
+                asks = cluster.clients[fault.target].ask_at_last
                 entries.append((fault.at - LAST_WORDS_S, asks))
             if fault.kind is Kind.AUTHORITY_RESTARTS:
                 entries.append((fault.at + fault.seconds, self._recover))
@@ -124,7 +125,7 @@ class Script:
             self._strike_clock(process, fault)
         elif isinstance(process, ShardProcess):
             self._strike_shard(process, fault, until)
-        elif isinstance(process, ClientProcess):
+        elif isinstance(process, JudgedClient):
             self._strike_client(process, fault, until)
 
     def _strike_clock(self, process: Process, fault: Fault) -> None:
@@ -147,7 +148,7 @@ class Script:
             shard.kill()
             shard.start(until)
 
-    def _strike_client(self, client: ClientProcess, fault: Fault, until: float) -> None:
+    def _strike_client(self, client: JudgedClient, fault: Fault, until: float) -> None:
         if fault.kind is Kind.CLIENT_LEAVES:
             client.leave(self._cluster.now)
         else:

@@ -37,7 +37,27 @@ def reach_s(plan: Plan) -> float:
     return way_s + 3.0 / plan.tick_hz + (LOSS_S if plan.lossy else 0.0) + plan.upset_s
 
 
-class NothingLostOrDoubled:
+class NothingDoubled:
+    """Nobody is in the world twice, and no account flies two entities."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Look for names that two have."""
+        world = core.world
+        rows = world.columns.rows()
+        if len(np.unique(world.uuid[rows])) != len(rows):
+            yield "an entity is in the world twice"
+        if len(np.unique(world.columns.net_id[rows])) != len(rows):
+            yield "a network id is in the world twice"
+        flown = world.account[rows][world.account[rows] > ACCOUNT_NONE]
+        if len(np.unique(flown)) != len(flown):
+            yield "an account flies two entities"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+
+class NothingLostOrDoubled(NothingDoubled):
     """The world holds what it began with, one ship for every account, and what shards spawn."""
 
     def __init__(self) -> None:
@@ -57,10 +77,7 @@ class NothingLostOrDoubled:
         if not np.array_equal(kept, expected):
             gone = np.setdiff1d(expected, kept)
             yield f"{len(gone)} of {len(expected)} lost, {len(kept)} there"
-        if len(np.unique(uuid)) != len(uuid):
-            yield "an entity is in the world twice"
-        if len(np.unique(world.columns.net_id[rows])) != len(rows):
-            yield "a network id is in the world twice"
+        yield from super().look(cluster, core)
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
             self._ships = cluster.authority.store.ships()
@@ -70,8 +87,6 @@ class NothingLostOrDoubled:
             owner, key = int(account[at]), bytes(uuid[at])
             if self._ships.setdefault(owner, key) != key:
                 yield f"account {owner} flies another ship than before"
-        if len(np.unique(account[flown])) != len(flown):
-            yield "an account flies two ships"
         yield from self._look_for_ghost_ships(cluster, account)
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -106,7 +121,60 @@ class NothingLostOrDoubled:
                 yield f"{client.name} left {away_s:.1f} s ago, its ship did not"
 
 
-class Continuity:
+class OnlyNewer:
+    """References only get newer, epochs only rise, and no input is taken again."""
+
+    def __init__(self) -> None:
+        self._incarnation = 0
+        self._before: dict[str, Any] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare with the tick before."""
+        before, now = self._before, _versions(core)
+        self._before = now
+        if cluster.authority.incarnation != self._incarnation:
+            # Ticks, epochs and inputs start over.
+            self._incarnation = cluster.authority.incarnation
+        elif before:
+            yield from _older(core, before, now)
+        columns, rows = core.world.columns, core.world.columns.rows()
+        ahead = rows[columns.tick[rows] > core.tick + core.limits.proposals.future_ticks]
+        if len(ahead):
+            yield f"{columns.net_id[ahead].tolist()} are ahead of time"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+
+def _versions(core: Replicator) -> dict[str, Any]:
+    """Copy what tells one state of an entity from another, by row."""
+    columns = core.world.columns
+    return {
+        "id": columns.net_id.copy(),
+        "epoch": columns.epoch.astype(np.int64),
+        "tick": columns.tick.copy(),
+        "control_epoch": columns["control_epoch"].copy(),
+        "input_seq": columns["input_seq"].copy(),
+    }
+
+
+def _older(core: Replicator, before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Say what has gone back."""
+    columns, rows = core.world.columns, core.world.columns.rows()
+    rows = rows[rows < len(before["id"])]
+    same = rows[before["id"][rows] == now["id"][rows]]
+    for name in ("epoch", "tick"):
+        back = same[now[name][same] < before[name][same]]
+        if len(back):
+            yield f"the {name} of {columns.net_id[back].tolist()} went back"
+    flown = same[before["control_epoch"][same] == now["control_epoch"][same]]
+    again = flown[now["input_seq"][flown] < before["input_seq"][flown]]
+    if len(again):
+        yield f"{columns.net_id[again].tolist()} take inputs again"
+
+
+class Continuity(OnlyNewer):
     """References only get newer, epochs only rise, and nothing jumps.
 
     Between two ticks an entity may go as far as it flies, be corrected by what it did while its
@@ -116,6 +184,7 @@ class Continuity:
     """
 
     def __init__(self, plan: Plan) -> None:
+        super().__init__()
         self._lag_s = plan.link.delay_s + plan.link.jitter_s + 3.0 / plan.tick_hz
         self._lag_s += 0.5 if plan.lossy else 0.0
         self._lag_s += plan.limits.shards.silence_s if plan.silences else 0.0
@@ -123,12 +192,13 @@ class Continuity:
         down_s = sum(f.seconds for f in plan.faults if f.kind.value.startswith("store"))
         # What a restart may lose while the store takes what it is given.
         self._lost_s = plan.writes * SAVE_S[1] + (plan.writes - 2) / plan.tick_hz + down_s
-        self._incarnation = 0
         self._looked_at = 0.0
-        self._before: dict[str, Any] = {}
+        self._flown_for = 0
+        self._places: dict[str, Any] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare with the tick before."""
+        yield from super().look(cluster, core)
         columns = core.world.columns
         present = core.world.present(core.tick)
         rows = present.rows
@@ -139,33 +209,19 @@ class Continuity:
             "uuid": core.world.uuid.copy(),
             "id": columns.net_id.copy(),
             "flown_as": columns.net_id.copy(),
-            "epoch": columns.epoch.astype(np.int64),
             "tick": columns.tick.copy(),
-            "control_epoch": columns["control_epoch"].copy(),
-            "input_seq": columns["input_seq"].copy(),
         }
-        before, self._before = self._before, now
+        before, self._places = self._places, now
         looked_at, self._looked_at = self._looked_at, cluster.now
         least_s, welcomed_from = self._lag_s, cluster.authority.started_at
-        if cluster.authority.incarnation != self._incarnation:
-            self._incarnation = cluster.authority.incarnation
+        if cluster.authority.incarnation != self._flown_for:
+            self._flown_for = cluster.authority.incarnation
             if not before:
                 return
             before = _renumbered(before, now)
             # What was flown, was flown for the authority before.
             least_s, welcomed_from = least_s + self._lost_s, -math.inf
         same = rows[before["id"][rows] == now["id"][rows]]
-        for name in ("epoch", "tick"):
-            back = same[now[name][same] < before[name][same]]
-            if len(back):
-                yield f"the {name} of {columns.net_id[back].tolist()} went back"
-        flown = same[before["control_epoch"][same] == now["control_epoch"][same]]
-        again = flown[now["input_seq"][flown] < before["input_seq"][flown]]
-        if len(again):
-            yield f"{columns.net_id[again].tolist()} take inputs again"
-        ahead = rows[columns.tick[rows] > core.tick + core.limits.proposals.future_ticks]
-        if len(ahead):
-            yield f"{columns.net_id[ahead].tolist()} are ahead of time"
         speed = np.hypot(before["vx"][same], before["vy"][same])
         speed += np.hypot(now["vx"][same], now["vy"][same])
         piloted = core.world.account[core.world.families.root[same]] != 0
@@ -180,21 +236,16 @@ class Continuity:
         if len(far):
             yield f"{columns.net_id[same[far]].tolist()} jumped by {jump[far].round(1).tolist()}"
 
-    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Nothing more in the end."""
-        return iter(())
-
 
 def _renumbered(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Bring what was before a restart into the rows of now; ticks, epochs and inputs start over.
+    """Bring what was before a restart into the rows of now; ticks start over.
 
     `flown_as` says by which id shards knew it.
     """
     row_of = {key: row for row, key in enumerate(before["uuid"].tolist()) if before["id"][row]}
     rows = np.array([row_of.get(key, -1) for key in now["uuid"].tolist()])
     moved = {name: before[name][rows] for name in ("x", "y", "vx", "vy", "flown_as")}
-    zeros = np.full_like(now["tick"], -1)
-    moved |= dict.fromkeys(("epoch", "tick", "control_epoch", "input_seq"), zeros)
+    moved["tick"] = np.full_like(now["tick"], -1)
     return moved | {"id": np.where(rows >= 0, now["id"], 0)}
 
 

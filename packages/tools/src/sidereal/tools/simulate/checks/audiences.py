@@ -23,7 +23,7 @@ from sidereal.protocol.state.quantize import decode_rows
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.happenings import Shown, shown_of
-from sidereal.tools.simulate.clients import ClientProcess
+from sidereal.tools.simulate.clients import JudgedClient
 from sidereal.tools.simulate.cluster import Cluster
 
 SETTLED_TICKS: Final = 8
@@ -112,7 +112,7 @@ def _happened_now(core: Replicator) -> Iterator[tuple[Shown, Sector]]:
         yield from zip(shown_of(told), where, strict=True)
 
 
-def _taken_by(client: ClientProcess, core: Replicator) -> Counter[Shown]:
+def _taken_by(client: JudgedClient, core: Replicator) -> Counter[Shown]:
     alone = [each for each in client.happened if each.number in core.schema.private_events]
     return Counter(event for each in alone for event in shown_of(each))
 

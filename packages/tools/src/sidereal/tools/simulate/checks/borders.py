@@ -25,7 +25,7 @@ from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.meetings import Meetings, find_meetings
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.flights import STATE
-from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.shards import ShardProcess
 
 MARGIN: Final = HANDOVER_MARGIN
 

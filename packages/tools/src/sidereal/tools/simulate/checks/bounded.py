@@ -69,6 +69,6 @@ def _happened_in(core: Replicator) -> list[Sector]:
     table = core.world.sectors
     happened = core.edge.changes.events.kept.values()
     groups = [each.group[each.tick == core.tick] for each in happened]
-    rows = np.concatenate(groups) // table.cells_per_sector
+    rows = np.concatenate([np.zeros(0, np.int64), *groups]) // table.cells_per_sector
     x, y = unpack_sector(table.keys[np.isin(table.rows_of(table.keys), rows)])
     return list(zip(x.tolist(), y.tolist(), strict=True))

@@ -24,7 +24,7 @@ from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.flights import COLUMNS, Flight
 from sidereal.tools.simulate.game import Charge, Heat
 from sidereal.tools.simulate.passing import SPARK
-from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.shards import ShardProcess
 
 GAIN: Final = np.float32(0.3)
 FULL: Final = np.float32(50.0)

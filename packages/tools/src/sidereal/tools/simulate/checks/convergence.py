@@ -15,14 +15,13 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.quantize import decode_rows_untrusted, quantised, restore_tick
 from sidereal.protocol.state.reckoning import Motion, extrapolate
-from sidereal.protocol.state.schema import mask_of
+from sidereal.protocol.state.schema import Schema, mask_of
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.private import agree
 from sidereal.tools.simulate.checks.service import silence_ticks_of
-from sidereal.tools.simulate.clients import ClientProcess
+from sidereal.tools.simulate.clients import JudgedClient
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
-from sidereal.tools.simulate.flights import SAVED
 from sidereal.tools.simulate.saving import SAVE_S
 
 SETTLED_TICKS: Final = 4
@@ -67,7 +66,7 @@ class ReplicasConverge:
                     yield f"{process.name}: {text}"
 
     def _compare(
-        self, cluster: Cluster, process: ClientProcess, client: Client, core: Replicator
+        self, cluster: Cluster, process: JudgedClient, client: Client, core: Replicator
     ) -> Iterator[str]:
         replica, world = client.replica, core.world
         assert replica is not None
@@ -160,7 +159,7 @@ def _compare_component(
             yield f"{name} of {wrong.tolist()} is another"
 
 
-def _look_at_window(process: ClientProcess, client: Client, core: Replicator) -> Iterator[str]:
+def _look_at_window(process: JudgedClient, client: Client, core: Replicator) -> Iterator[str]:
     """The window is where the ship is, or where the observer looks."""
     assert client.replica is not None
     x, y = process.looks_at
@@ -238,8 +237,11 @@ class ShardsConverge:
                 yield f"{shard.name} has {ids} elsewhere, by {off[wrong].round(3).tolist()}"
 
 
-_SAVED: Final = (*Motion._fields, "tick", "kind", "radius", "mass", "name", "differs", *SAVED)
-"""What the store must have as the world does."""
+def _saved(schema: Schema) -> list[str]:
+    """Give the fields that the store must have as the world does: of what shards write."""
+    written = [schema.component(number) for number in schema.proposed]
+    fields = [f for component in written if component.persisted for f in component.fields]
+    return ["tick", "kind", "name", "differs", *(f.name for f in fields if not f.reference)]
 
 
 class _Same(NamedTuple):
@@ -294,7 +296,8 @@ class StoreConverges:
         for key, removed_at in cluster.removed.items():
             if key in known and authority.started_at < removed_at <= from_s:
                 yield f"{key.hex()} was removed long ago, and is in the store"
-        saved = dict(zip(uuid[active].tolist(), records[active][[*_SAVED]].tolist(), strict=True))
+        records = records[active][_saved(core.schema)]
+        saved = dict(zip(uuid[active].tolist(), records.tolist(), strict=True))
         for key in due:
             if saved.get(key) != self._same[key].record:
                 yield f"{key.hex()} is not in the store as it has been for long"
@@ -304,7 +307,7 @@ class StoreConverges:
         world = core.world
         rows = world.columns.rows()
         rows = rows[world.is_kept(rows)]
-        records = world.columns.store(rows, core.schema.full_record)[[*_SAVED]].tolist()
+        records = world.columns.store(rows, core.schema.full_record)[_saved(core.schema)].tolist()
         before, self._same = self._same, {}
         for key, record in zip(world.uuid[rows].tolist(), records, strict=True):
             fresh = _Same(record, self._looks, cluster.now)

@@ -26,7 +26,7 @@ from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.families import COLOUR, COLOURS, FLAG, MAST, PENNANT
 from sidereal.tools.simulate.game import SHIP
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
-from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.shards import ShardProcess
 
 NEVER: Final = 1 << 32
 """No epoch is above it."""

@@ -17,7 +17,7 @@ from sidereal.tools.simulate.checks.meetings import find_meetings
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Kind, Plan
 from sidereal.tools.simulate.passing import SPARK
-from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.shards import ShardProcess
 
 _HELD_UP: Final = frozenset(
     {

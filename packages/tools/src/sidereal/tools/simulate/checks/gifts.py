@@ -22,7 +22,7 @@ from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.borders import put_off_ticks
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.passing import SPARK, Brand, Stamp, is_stamped, is_taken
-from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.shards import ShardProcess
 
 SETTLED_TICKS: Final = 4
 """What was given or taken so lately may still be on its way."""

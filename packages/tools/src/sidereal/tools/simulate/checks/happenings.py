@@ -23,7 +23,7 @@ from sidereal.protocol.space.sectors import unpack_sector
 from sidereal.protocol.state.quantize import decode_rows
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.charges import ACTIVE_TICKS, turn_of
-from sidereal.tools.simulate.clients import ClientProcess
+from sidereal.tools.simulate.clients import JudgedClient
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.game import Turn
 
@@ -73,7 +73,7 @@ class Happenings:
         if core.tick <= self._tick:
             return
         self._tick = core.tick
-        turn = core.schema.event_numbers[name_of(Turn)]
+        turn = core.schema.event_numbers.get(name_of(Turn))
         for told in _happened_now(core):
             self._told.append(told)
             cluster.exercised["events that happened"] += 1
@@ -116,7 +116,7 @@ class Happenings:
                         yield f"what {net_id} did at tick {tick} has not happened"
 
     def _judge_client(
-        self, cluster: Cluster, core: Replicator, client: ClientProcess, session: Client
+        self, cluster: Cluster, core: Replicator, client: JudgedClient, session: Client
     ) -> Iterator[str]:
         assert session.replica is not None
         coverage = session.replica.coverage

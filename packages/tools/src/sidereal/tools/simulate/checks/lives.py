@@ -24,7 +24,7 @@ from sidereal.protocol.state.columns import Columns
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.passing import GLOWS_TICKS, SPARK, Origin, Spark
-from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.shards import ShardProcess
 
 OFF_MAX: Final = 0.01
 """World units that a spark may be off its line."""

@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sidereal.game.declarations import Declarations
+from sidereal.game.touching import touching
 from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.state.families import are_children
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
-from sidereal.tools.simulate.game import SHIP
-from sidereal.tools.simulate.passing import SPARK
 
 ROWS_OFF: Final = 0.5
 """World units that two rows together may be off what shards simulate."""
@@ -28,7 +29,7 @@ HIT_SHARE: Final = 1.5
 
 
 class Meetings(NamedTuple):
-    """All ships and rocks, and who may touch whom.
+    """All that touch others, and who may touch whom; children touch nothing.
 
     Attributes:
         rows: int64[n], in the world.
@@ -58,13 +59,16 @@ class Meetings(NamedTuple):
 def find_meetings(cluster: Cluster, core: Replicator) -> Meetings:
     """Find out who may touch whom, as of the tick that has just been committed."""
     columns, tick_s = core.world.columns, core.rules.tick_s
-    rows = columns.rows()
-    rows = rows[columns["kind"][rows] < SPARK]
+    meets, rows = _kinds_that_meet(cluster.game), columns.rows()
+    touches = np.asarray(meets.any(axis=0))
+    rows = rows[touches[columns["kind"][rows]] & ~are_children(columns.mask[rows])]
+    kind, group = columns["kind"][rows], columns["group"][rows].astype(np.int64)
+    group = np.where(group == 0, columns.net_id[rows], group)
     horizon_s = core.mesh.grouping.horizon_s
     vx, vy = columns["vx"][rows], columns["vy"][rows]
     since_s = (core.tick - columns.tick[rows]) * tick_s
     x, y = columns["x"][rows] + vx * since_s, columns["y"][rows] + vy * since_s
-    accel = np.where(columns["kind"][rows] == SHIP, cluster.laws.thrust, 0.0)
+    accel = np.array([0.0, *(each.accel_max for each in cluster.game.kinds)])[kind]
     stray = 0.5 * accel * horizon_s**2
     radius, mass = (columns[name][rows].astype(np.float64) for name in ("radius", "mass"))
     off_x, off_y = x - x[:, None], y - y[:, None]
@@ -75,19 +79,21 @@ def find_meetings(cluster: Cluster, core: Replicator) -> Meetings:
     nearest_s = np.clip(np.where(speed > 0.0, nearest_s, 0.0), 0.0, horizon_s)
     apart = np.hypot(off_x + by_x * nearest_s, off_y + by_y * nearest_s)
     reach = radius[:, None] + radius + stray[:, None] + stray + ROWS_OFF
-    sure = _not_itself(apart < reach - NEARLY)
+    others = meets[kind[:, None], kind] & (group[:, None] != group)
+    np.fill_diagonal(others, False)
+    sure = others & (apart < reach - NEARLY)
     # Nobody is taken to be silent for longer than the horizon.
     reach += 3.0 * (stray[:, None] + stray)
-    met = _not_itself(apart < reach + NEARLY)
+    met = others & (apart < reach + NEARLY)
     hit = HIT_SHARE * np.sqrt(speed) * horizon_s * mass[:, None] / (mass[:, None] + mass)
     kick = np.where(met, hit, 0.0).max(axis=0, initial=0.0)
-    possible = _not_itself(apart < reach + kick[:, None] + kick + NEARLY)
+    possible = others & (apart < reach + kick[:, None] + kick + NEARLY)
     return Meetings(rows, sure, possible)
 
 
-def _not_itself(meets: np.ndarray) -> np.ndarray:
-    np.fill_diagonal(meets, False)
-    return meets
+def _kinds_that_meet(game: Declarations) -> np.ndarray:
+    """Tell which kinds run into which by their numbers, bool[kinds + 1, kinds + 1]."""
+    return np.pad(np.asarray(touching(game.kinds)), ((1, 0), (1, 0)))
 
 
 def living_owners(core: Replicator, rows: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from sidereal.client.statistics import SessionState
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.replication.replicator import Replicator
-from sidereal.tools.simulate.clients import ClientProcess
+from sidereal.tools.simulate.clients import JudgedClient
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 
@@ -97,8 +97,15 @@ class _Served:
 class Service:
     """Watches what every client gets."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, weighs: bool = True) -> None:
+        """Begin.
+
+        Args:
+            plan: of the run.
+            weighs: whether bytes count: what they may be is known of the simulator's game alone.
+        """
         self._plan = plan
+        self._weighs = weighs
         self._tick = -1
         self._ticked_at = 0.0
         self._served: dict[Client, _Served] = {}
@@ -143,7 +150,7 @@ class Service:
         return cluster.now >= max(self._served[client].since, peace_from) + SETTLES_S
 
     def _judge(
-        self, cluster: Cluster, process: ClientProcess, client: Client, core: Replicator
+        self, cluster: Cluster, process: JudgedClient, client: Client, core: Replicator
     ) -> Iterator[str]:
         assert client.replica is not None
         link = cluster.network.config
@@ -159,7 +166,7 @@ class Service:
         if snapshots < (ticks - 2 - way_ticks) / silence_ticks - 1:
             yield f"was sent {snapshots} snapshots in {ticks} ticks"
         size = statistics.bytes_in - served.size
-        if size > served.size_max:
+        if self._weighs and size > served.size_max:
             yield f"was sent {size} bytes in {ticks} ticks; its window is worth {served.size_max}"
         # A clock that was set by a late snapshot takes seconds to come right.
         if self._plan.calm and core.tick % SHOWN_EVERY_TICKS == 0:
@@ -168,7 +175,7 @@ class Service:
     def _judge_view(
         self,
         cluster: Cluster,
-        process: ClientProcess,
+        process: JudgedClient,
         client: Client,
         core: Replicator,
         way_ticks: float,

@@ -36,9 +36,14 @@ def read_plan(text: str) -> Plan:
     return plan
 
 
-def replay_command(plan: Plan) -> str:
-    """Give the command that plays a plan, to be pasted into a shell."""
-    return f"{COMMAND} --plan {shlex.quote(write_plan(plan))}"
+def replay_command(plan: Plan, flags: str = "") -> str:
+    """Give the command that plays a plan, to be pasted into a shell.
+
+    Args:
+        plan: to play.
+        flags: of the game that is given, with a space after them.
+    """
+    return f"{COMMAND} {flags}--plan {shlex.quote(write_plan(plan))}"
 
 
 def _written(value: Any, simplest: Any) -> Any:

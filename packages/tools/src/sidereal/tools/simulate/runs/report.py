@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sidereal.tools.simulate.cluster import Outcome
 from sidereal.tools.simulate.exercise.tally import NOT_COUNTED, THERE_IS, Tally
+from sidereal.tools.simulate.given.staging import Staging
 from sidereal.tools.simulate.plans.shrink import failures_of
 from sidereal.tools.simulate.play import plan_of, play_counting
 
@@ -37,9 +38,9 @@ class Played(NamedTuple):
     failed: Outcome | None
 
 
-def play_seed(seed: int) -> Played:
+def play_seed(seed: int, staging: Staging | None = None) -> Played:
     """Play a seed."""
-    outcome, tally = play_counting(plan_of(seed))
+    outcome, tally = play_counting(plan_of(seed, staging), staging)
     failed = outcome if outcome.violations else None
     return Played(seed, outcome.ticks, outcome.datagrams, tally, failed)
 

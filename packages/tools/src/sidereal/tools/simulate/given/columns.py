@@ -1,4 +1,4 @@
-"""Columns by entity: what a test asks of a world or of a picture."""
+"""Columns by entity: what a test, or a checker of a game, asks of a world or of a picture."""
 
 from __future__ import annotations
 
