@@ -41,6 +41,11 @@ that it has goes to two others. `mass_handover_tick_ms_p99_growth`: by how much 
 the authority takes for a tick meanwhile, without sockets; `mass_handover_fenced`: shards that were
 thrown out; `mass_handover_late_ticks`: how far the newest proposal of a shard was behind.
 
+`traffic`: in virtual time, 300 ships that Frontier flies and 3,000 rocks, on two shards; processor
+time of one core. `frontier_tick_ms`: what a shard's tick takes, the 99th percentile;
+`frontier_tick_ms_p50`, the median; `frontier_game_share`: how much of all ticks models and systems
+of the game take.
+
 `failover`: real processes. 20 times a shard of a world with 110 clients gets `kill -9`.
 `failover_s_p95`: until a ship is live again that it simulated; `failover_spare_s_p95`: the same
 when a spare shard waits for that; `failover_disconnected`: clients whose sessions have ended.
@@ -54,7 +59,7 @@ from __future__ import annotations
 from typing import Any, Final, TextIO
 
 from results import make_parser, publish, result, table
-from shard_cases import costs, crowds, failover, mass, pile, reload, seam, star
+from shard_cases import costs, crowds, failover, mass, pile, reload, seam, star, traffic
 
 Results = dict[str, dict[str, Any]]
 
@@ -128,6 +133,12 @@ def measure_mass(quick: bool, out: TextIO) -> Results:
     }
 
 
+def measure_traffic(quick: bool, out: TextIO) -> Results:
+    """The game that ships, at work: `frontier_…`."""
+    found = traffic.measure(quick=quick, out=out)
+    return {name: result(*value) for name, value in found.items()}
+
+
 def measure_failover(quick: bool, out: TextIO) -> Results:
     """A shard is killed, without and with a spare one: `failover_…`."""
     names = {0: "failover_s_p95", 1: "failover_spare_s_p95"}
@@ -172,6 +183,8 @@ ASKED: Final = {
     "handover_gap_40ms_ticks_max": 2,
     "mass_handover_tick_ms_p99_growth": 5,
     "mass_handover_fenced": 0,
+    "frontier_tick_ms": 12,
+    "frontier_game_share": 1 / 3,
     "failover_s_p95": 0.6,
     "failover_spare_s_p95": 0.25,
     "failover_disconnected": 0,
@@ -186,6 +199,7 @@ GROUPS: Final = {
     "crowds": measure_crowds,
     "balance": measure_balance,
     "mass": measure_mass,
+    "traffic": measure_traffic,
     "failover": measure_failover,
     "reload": measure_reload,
 }

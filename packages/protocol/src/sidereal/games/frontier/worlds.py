@@ -10,18 +10,19 @@ and fro over a border meanwhile.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
-from sidereal.game import Body, Motion, Part, WorldBuilder
+from sidereal.game import Body, Kind, Motion, Part, WorldBuilder
 from sidereal.games.frontier.asteroids import ASTEROID, BELT_HIGH, BELT_LOW
 from sidereal.games.frontier.homes import PLACE, SPREAD, make_home
 from sidereal.games.frontier.trade.races import GATES, place_gates
 from sidereal.games.frontier.trade.races import RADIUS as GATE_RADIUS
 from sidereal.games.frontier.trade.stations import PLACES, place_stations
 from sidereal.games.frontier.trade.stations import RADIUS as STATION_RADIUS
-from sidereal.games.frontier.traffic.upkeep import fill_lanes
+from sidereal.games.frontier.traffic.upkeep import WANTED, fill_lanes
 
 DENSITY: Final = 0.002
 """Tonnes per cubic unit: an asteroid of radius 20 weighs as much as six ships."""
@@ -51,31 +52,43 @@ worlds = Part("worlds")
 @worlds.world("frontier", bots="wander")
 def make_frontier(make: WorldBuilder) -> None:
     """Make all that the game has."""
+    populate(make, PER_SIDE, WANTED)
+
+
+def populate(make: WorldBuilder, per_side: int, ships: Mapping[Kind, int]) -> None:
+    """Make a home, stations, a belt around them, and traffic.
+
+    Args:
+        make: the world.
+        per_side: asteroids along an edge of the belt.
+        ships: how many of each kind that the game flies.
+    """
     make_home(make)
     place_stations(make)
     place_gates(make)
     spared = [(x, y, STATION_RADIUS) for x, y in PLACES.values()]
     spared += [(x, y, GATE_RADIUS) for x, y in GATES]
-    _strew(make, [*spared, (*PLACE, SPREAD)])
+    _strew(make, per_side, [*spared, (*PLACE, SPREAD)])
     # Where four boxes of the belt meet there is room for a ship.
-    at = np.linspace(BELT_LOW, BELT_HIGH, PER_SIDE + 1)[1:-1]
+    at = np.linspace(BELT_LOW, BELT_HIGH, per_side + 1)[1:-1]
     x, y = (each.ravel() for each in np.meshgrid(at, at))
     station_x, station_y = np.array(list(PLACES.values())).T
     away = np.hypot(x[:, None] - station_x, y[:, None] - station_y).min(axis=1)
-    fill_lanes(make, x[away > STATION_RADIUS + CLEAR], y[away > STATION_RADIUS + CLEAR])
+    free = away > STATION_RADIUS + CLEAR
+    fill_lanes(make, x[free], y[free], ships)
 
 
 @worlds.world("belt", bots="wander")
 def strew_belt(make: WorldBuilder) -> None:
     """Strew asteroids over the belt, with room between all of them; they drift slowly."""
-    _strew(make, [])
+    _strew(make, PER_SIDE, [])
 
 
-def _strew(make: WorldBuilder, spared: list[tuple[float, float, float]]) -> None:
+def _strew(make: WorldBuilder, per_side: int, spared: list[tuple[float, float, float]]) -> None:
     """Strew the belt, but for some places: x, y and radius of each, world units."""
-    rng, count = make.rng, PER_SIDE * PER_SIDE
-    spacing = (BELT_HIGH - BELT_LOW) / PER_SIDE
-    row, column = np.divmod(np.arange(count), PER_SIDE)
+    rng, count = make.rng, per_side * per_side
+    spacing = (BELT_HIGH - BELT_LOW) / per_side
+    row, column = np.divmod(np.arange(count), per_side)
     radius = np.minimum(6.0 + rng.exponential(6.0, count), spacing / 3)
     room = spacing / 2 - radius - 2.0
     x = BELT_LOW + (column + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * room

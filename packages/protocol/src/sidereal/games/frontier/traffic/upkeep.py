@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -45,15 +46,16 @@ def replace_lost(world: Authority) -> None:
             world.spawn(kind, Motion(heading=course), _name(kind, number), Mind(stop=stop), at=spot)
 
 
-def fill_lanes(make: WorldBuilder, x: np.ndarray, y: np.ndarray) -> None:
+def fill_lanes(make: WorldBuilder, x: np.ndarray, y: np.ndarray, ships: Mapping[Kind, int]) -> None:
     """Put traffic into a new world, between its stations.
 
     Args:
         make: the world.
         x: of places where there is room for a ship, float64[n], world units; likewise `y`.
+        ships: how many of each kind.
     """
     rng, taken = make.rng, np.zeros(len(x), np.bool_)
-    for kind, wanted in WANTED.items():
+    for kind, wanted in ships.items():
         begin, end = (rng.integers(0, STOPS.shape[1], wanted) for _ in range(2))
         along = rng.uniform(0.0, 1.0, wanted)
         want_x, want_y = STOPS[:, begin] * (1 - along) + STOPS[:, end] * along
