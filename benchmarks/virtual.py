@@ -104,6 +104,7 @@ class VirtualWorld:
         losses: Losses | None = None,
         clients_max: int,
         seed: int,
+        strict: bool = True,
     ) -> None:
         """Make a world, and let its shards come.
 
@@ -115,6 +116,7 @@ class VirtualWorld:
             losses: sees all datagrams.
             clients_max: that can come.
             seed: of all that is random.
+            strict: whether systems are watched for rows that they may not write, as in tests.
         """
         self.game, self.rules, self.now = game, Rules(), 0.0
         schema = schema_of(game)
@@ -132,6 +134,7 @@ class VirtualWorld:
             clients_max=clients_max,
         )
         self.authority.start(0.0)
+        self._strict = strict
         self.core.create(make_world(game, schema, world, random_of(seed, "world")))
         self.shards = [self._add_shard(host) for host in sorted(_SHARD_HOSTS)]
         self.clients: list[Guest] = []
@@ -151,6 +154,7 @@ class VirtualWorld:
             key=self._key,
             server=SHARDS,
             make_game=lambda: self.game,
+            strict=self._strict,
         )
         shard.start(0.0)
         return shard

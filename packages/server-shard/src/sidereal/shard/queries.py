@@ -47,7 +47,11 @@ class Queries:
 
     def hold(self, records: Records) -> None:
         """Take the controls of a tick: uint64[capacity] by row."""
-        self._held = {controls: unpack(controls, records) for controls in self._controls}
+        rows, capacity = np.flatnonzero(records), len(records)  # who holds nothing has zeros
+        self._held = {
+            controls: _spread(unpack(controls, records[rows]), rows, capacity)
+            for controls in self._controls
+        }
 
     def hold_steered(self, records: Records) -> Records:
         """Take what systems have held for own entities, put into its ranges.
@@ -65,7 +69,9 @@ class Queries:
             held = self._held_for_all(record)
             arrays = {name: getattr(held, name)[rows] for name in record.fields}
             steered[rows] = pack_rows(as_columns(record, arrays))
-        self.hold(steered)
+            settled = unpack(record, steered[rows])
+            for name in record.fields:
+                getattr(held, name)[rows] = getattr(settled, name)
         return steered
 
     def let_go(self, rows: Ints) -> None:
@@ -156,3 +162,13 @@ class Queries:
             found = found[self.matches(query, found)]
         found.flags.writeable = False
         return found
+
+
+def _spread(values: Record, rows: Ints, capacity: int) -> Record:
+    """Give columns of so many rows that have values in some, and zeros in the others."""
+    arrays = {}
+    for name in values.fields:
+        some = getattr(values, name)
+        arrays[name] = np.zeros(capacity, some.dtype)
+        arrays[name][rows] = some
+    return as_columns(type(values), arrays)

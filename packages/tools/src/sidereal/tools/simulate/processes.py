@@ -154,6 +154,7 @@ class ShardHost(Process):
         limits: ShardLimits = LIMITS,
         seed: int = 1,
         spare: bool = False,
+        strict: bool = True,
     ) -> None:
         super().__init__(name, host, network, rng)
         self.core: ShardCore | None = None
@@ -165,6 +166,7 @@ class ShardHost(Process):
         self._make_game = make_game
         self._limits = limits
         self._seed = seed
+        self._strict = strict
         self._start_at = math.inf
         self._again_at, self._load_at = math.inf, 0.0
         self._incarnation = bytes(16)
@@ -268,7 +270,7 @@ class ShardHost(Process):
             wall_now=self.wall(local),
             seed=self._seed,
             limits=self._limits,
-            strict=True,
+            strict=self._strict,
             spare=self.spare,
         )
 

@@ -71,6 +71,8 @@ minds = Part("minds")
 def trade(step: Step) -> None:
     """Let traders go on to another station when they have been at one for a while."""
     rows = _free(step, TRADER, turn=0)
+    if not len(rows):
+        return
     count = STOPS.shape[1]
     home = step.rng.random(len(rows)) < HOMEWARD
     stop = np.where(home, 0, step.rng.integers(0, count, len(rows)))
@@ -81,7 +83,10 @@ def trade(step: Step) -> None:
 @minds.system(Stage.STEER)
 def mine(step: Step) -> None:
     """Let miners carry what they have to a station, or fetch what is adrift, or break a rock."""
-    rows = _fetch(step, _carry(step, _free(step, MINER, turn=2)))
+    rows = _free(step, MINER, turn=2)
+    if not len(rows):
+        return
+    rows = _fetch(step, _carry(step, rows))
     rows = rows[~((step[Mind].doing[rows] == MINE) & _goes_on(step, rows))]
     rocks = step.seen(ASTEROID)
     rocks = rocks[step[Body].radius[rocks] <= ROCK_MAX]
@@ -95,7 +100,10 @@ def mine(step: Step) -> None:
 @minds.system(Stage.STEER)
 def rob(step: Step) -> None:
     """Let pirates flee, fetch what is adrift, hunt who carries ore, sell it, or roam."""
-    rows = _fetch(step, _flee(step, _free(step, PIRATE, turn=5)))
+    rows = _free(step, PIRATE, turn=5)
+    if not len(rows):
+        return
+    rows = _fetch(step, _flee(step, rows))
     prey = step.seen(Hold)
     prey = np.setdiff1d(prey[step[Hold].ore[prey] > 0], step.seen(PIRATE))
     _roam(step, _carry(step, _hunt(step, rows, prey, np.empty(0, np.int64))))
