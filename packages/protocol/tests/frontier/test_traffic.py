@@ -12,8 +12,8 @@ from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
 from sidereal.games.frontier.fight.armour import Shield
 from sidereal.games.frontier.homes import HEADING, PLACE, SPREAD, home, make_home
 from sidereal.games.frontier.ore.cargo import Hold
-from sidereal.games.frontier.trade.stations import PLACES, STATION
-from sidereal.games.frontier.traffic.doings import CALL, FLEE, HAUL, HUNT, MINE, NEAR, ROAM
+from sidereal.games.frontier.trade.stations import PLACES, STATION, Docked
+from sidereal.games.frontier.traffic.doings import CALL, FLEE, HAUL, HUNT, MINE, NEAR, ROAM, WAIT
 from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind, traffic
 from sidereal.games.frontier.traffic.upkeep import AT_ONCE, WANTED, upkeep
 from sidereal.testing import World
@@ -41,8 +41,19 @@ def test_a_trader_flies_to_its_station_over_a_border_and_around_a_rock(
     world.run(seconds=13)
     assert world.owner(trader) == 0
     assert away(world, trader, station) < NEAR
-    assert np.hypot(world[Motion].vx[trader], world[Motion].vy[trader]) < 1
+    assert (world[Docked].at[trader], world[Mind].doing[trader]) == (station, WAIT)
     assert world[Shield].hp[trader] == 50
+
+
+def test_who_has_stayed_at_a_station_leaves_for_another_one(sidereal_world: MakeWorld) -> None:
+    world = sidereal_world(frontier.game)
+    x, y = HAVEN
+    station = world.spawn(STATION, Motion(x=x, y=y))
+    done = Motion(x=x, y=y + 70)
+    trader = world.spawn(TRADER, done, Mind(doing=WAIT, until=0), Docked(at=station, x=x, y=y + 70))
+    world.run(seconds=3)
+    assert (world[Docked].at[trader], world[Mind].doing[trader]) == (0, HAUL)
+    assert world[Mind].stop[trader] != 0
 
 
 def test_pirates_hunt_who_carries_ore_and_flee_without_a_shield(sidereal_world: MakeWorld) -> None:
@@ -54,7 +65,7 @@ def test_pirates_hunt_who_carries_ore_and_flee_without_a_shield(sidereal_world: 
     world.run(seconds=1)
     assert (world[Mind].doing[pirate], world[Mind].goal[pirate]) == (HUNT, carrier)
     assert world[Mind].doing[bare] == FLEE
-    world.run(seconds=3)
+    world.run(seconds=4)
     assert away(world, pirate, carrier) < 150
 
 
@@ -64,7 +75,7 @@ def test_patrols_hunt_pirates_and_else_go_from_station_to_station(
     world = sidereal_world(frontier.game)
     patrol = world.spawn(PATROL, Motion(x=300, y=500))
     idle = world.spawn(PATROL, Motion(x=300, y=1600))
-    pirate = world.spawn(PIRATE, Motion(x=500, y=500))
+    pirate = world.spawn(PIRATE, Motion(x=450, y=500))
     world.run(seconds=1)
     assert (world[Mind].doing[patrol], world[Mind].goal[patrol]) == (HUNT, pirate)
     assert world[Mind].doing[idle] == CALL
@@ -83,7 +94,7 @@ def test_a_miner_flies_to_a_small_rock(sidereal_world: MakeWorld) -> None:
 def test_twenty_pilots_stay_in_the_belt(sidereal_world: MakeWorld) -> None:
     world = sidereal_world(frontier.game)
     corners = [(BELT_LOW + 60, BELT_LOW + 60), (BELT_HIGH - 60, BELT_HIGH - 60)]
-    kinds = (TRADER, MINER, PIRATE, PATROL, PIRATE)
+    kinds = (TRADER, MINER, PIRATE, MINER, PIRATE)
     pilots = [
         world.spawn(kind, Motion(x=x + 20 * nth, y=y - 20 * nth, vx=np.sign(x) * 30))
         for x, y in corners

@@ -42,9 +42,11 @@ WAY_TICKS: Final = 3600
 PATIENCE: Final = 400
 """Likewise of a rock, or of a place."""
 SIGHT: Final = 300.0
-"""From how far they see whom they hunt, and rocks, world units."""
+"""From how far pirates see whom they hunt, and miners rocks, world units."""
+WATCH: Final = 180.0
+"""From how far patrols hunt pirates that have done nothing, world units."""
 HELP: Final = 450.0
-"""From how far patrols see who has struck others, world units."""
+"""From how far they see who has struck others, world units."""
 HELP_TICKS: Final = 100
 """For how long after it."""
 LOOT: Final = 160.0
@@ -106,7 +108,7 @@ def rob(step: Step) -> None:
     rows = _fetch(step, _flee(step, rows))
     prey = step.seen(Hold)
     prey = np.setdiff1d(prey[step[Hold].ore[prey] > 0], step.seen(PIRATE))
-    _roam(step, _carry(step, _hunt(step, rows, prey, np.empty(0, np.int64))))
+    _roam(step, _carry(step, _hunt(step, rows, SIGHT, prey, np.empty(0, np.int64))))
 
 
 @minds.system(Stage.STEER)
@@ -115,7 +117,7 @@ def guard(step: Step) -> None:
     mind, rows = step[Mind], _free(step, PATROL, turn=7)
     if not len(rows):
         return
-    rows = _hunt(step, rows, step.seen(PIRATE), _culprits(step))
+    rows = _hunt(step, rows, WATCH, step.seen(PIRATE), _culprits(step))
     rows = rows[(mind.doing[rows] != CALL) | is_at_stop(step, rows)]
     mind.doing[rows], mind.goal[rows] = CALL, 0
     mind.stop[rows] = step.rng.integers(0, STOPS.shape[1], len(rows))
@@ -164,11 +166,11 @@ def _fetch(step: Step, rows: Indices) -> Indices:
     return np.setdiff1d(rows, near.a)
 
 
-def _hunt(step: Step, rows: Indices, prey: Indices, culprits: Indices) -> Indices:
+def _hunt(step: Step, rows: Indices, sight: float, prey: Indices, culprits: Indices) -> Indices:
     """Let who sees prey or, from farther away, culprits hunt the nearest; give the others."""
     hunted = np.union1d(prey, culprits)
     hunted = hunted[(step[Docked].at[hunted] == 0) & (step[Hull].hp[hunted] > 0)]
-    reach = np.full(len(step.id), SIGHT)
+    reach = np.full(len(step.id), sight)
     reach[culprits] = HELP
     near = step.pairs(rows, hunted, within=reach).nearest()
     _follow(step, HUNT, near.a, near.b)

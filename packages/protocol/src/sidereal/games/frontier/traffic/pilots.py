@@ -48,6 +48,8 @@ GAP: Final = {HUNT: 70.0, MINE: 60.0}
 """How far off a goal's edge a ship stays, world units."""
 RANGE: Final = 160.0
 """From where they shoot, world units."""
+BURST: Final = 16
+"""Ticks for which they shoot at a rock, and for which they then look at what has come of it."""
 BULLET: Final = 200.0
 """Units/s, for how far ahead of a target they aim."""
 
@@ -106,6 +108,7 @@ def hold(step: Step) -> None:
     rows, goal = rows[after], goal[after]
     away = np.hypot(motion.x[goal] - motion.x[rows], motion.y[goal] - motion.y[rows])
     near = away - step[Body].radius[goal] < RANGE
+    near &= (doing[after] == HUNT) | ((step.tick + step.id[rows]) % (2 * BURST) < BURST)
     rows, goal = rows[near], goal[near]
     stick.aimed[rows] = stick.shoot[rows] = 1
     stick.aim[rows] = lead(motion, rows, goal, BULLET)

@@ -15,7 +15,7 @@ from sidereal.games.frontier.traffic.doings import BERTH, HAUL, STOPS
 from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind
 from sidereal.games.frontier.traffic.minds import WAY_TICKS
 
-WANTED: Final[dict[Kind, int]] = {TRADER: 84, MINER: 50, PIRATE: 30, PATROL: 36}
+WANTED: Final[dict[Kind, int]] = {TRADER: 90, MINER: 54, PIRATE: 30, PATROL: 26}
 """How many there are of each kind."""
 EVERY_S: Final = 5.0
 """How often it is looked whether some are missing."""
