@@ -44,8 +44,8 @@ CRUISE: Final = {
     FETCH: 50.0,
 }
 """Units/s; who runs into a rock at 60 is hurt no deeper than the shield."""
-GAP: Final = {HUNT: 70.0, MINE: 60.0}
-"""How far off a goal's edge a ship stays, world units."""
+GAP: Final = {HUNT: 70.0, MINE: 60.0, FETCH: -25.0}
+"""How far off a goal's edge a ship stays, world units; what it fetches it flies over."""
 RANGE: Final = 160.0
 """From where they shoot, world units."""
 BURST: Final = 16
