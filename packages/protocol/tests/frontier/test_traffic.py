@@ -45,10 +45,16 @@ def test_a_trader_flies_to_its_station_over_a_border_and_around_a_rock(
     assert world[Shield].hp[trader] == 50
 
 
-def test_who_has_stayed_at_a_station_leaves_for_another_one(sidereal_world: MakeWorld) -> None:
+def test_who_docks_sells_its_ore_and_later_leaves_for_another_station(
+    sidereal_world: MakeWorld,
+) -> None:
     world = sidereal_world(frontier.game)
     x, y = HAVEN
     station = world.spawn(STATION, Motion(x=x, y=y))
+    near = Motion(x=x + 70, y=y)
+    miner = world.spawn(MINER, near, Mind(doing=HAUL, stop=0, until=4000), Hold(ore=20))
+    world.run(seconds=3)
+    assert (world[Docked].at[miner], world[Hold].ore[miner]) == (station, 0)
     done = Motion(x=x, y=y + 70)
     trader = world.spawn(TRADER, done, Mind(doing=WAIT, until=0), Docked(at=station, x=x, y=y + 70))
     world.run(seconds=3)

@@ -56,7 +56,7 @@ def make_frontier(make: WorldBuilder) -> None:
 
 
 def populate(make: WorldBuilder, per_side: int, ships: Mapping[Kind, int]) -> None:
-    """Make a home, stations, a belt around them, and traffic.
+    """Make a home, stations, gates, a belt around them, and traffic.
 
     Args:
         make: the world.
