@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -86,3 +87,15 @@ def test_the_report_says_why_each_ended(story: Story) -> None:
         assert error.startswith(("shard-1 ended with status 1", "shard-2 ended with status 1"))
         assert f": sidereal shard: {WHY}" in error
         assert error.endswith("division by zero; it was started again")
+
+
+def test_a_game_that_goes_wrong_wherever_it_runs_ends_soon_and_why_is_said_once_a_time(
+    toolbox: Toolbox, tmp_path: Path
+) -> None:
+    """The world has never been ready, and one shard has failed once more than withholds sectors."""
+    text = GAME.replace("divide(len(step.rows(POISON)))", "divide(1)")
+    words = ("up", *ANY_PORTS, "--data-dir", tmp_path, "--shards", 1)
+    command = toolbox.start(*words, files=FILES | {"mygame.py": text})
+    assert command.wait() == 1
+    assert len(re.findall(rf"^sidereal shard: {WHY}", command.err, re.MULTILINE)) == 4
+    assert command.err.count('up failed why="shard-1 ended with status 1"\n') == 1

@@ -253,9 +253,13 @@ class Child:
             self._begins_anew = True
             self.process.send_signal(signal.SIGTERM)
 
+    def name_end(self, status: int) -> str:
+        """Say in words how the process ended."""
+        return f"{self.title} {describe_status(status)}"
+
     def describe(self, status: int) -> str:
-        """Say in words how the process ended, in its own if it has left some."""
-        how = f"{self.title} {describe_status(status)}"
+        """Say in words how the process ended, and why, if it has said that."""
+        how = self.name_end(status)
         return f"{how}: {self.last_words}" if status > 0 and self.last_words else how
 
     async def _end(self, process: trio.Process) -> None:

@@ -16,7 +16,7 @@ import trio
 
 from sidereal.tools.publish import read_announced
 from sidereal.tools.up.children import Child
-from sidereal.tools.up.restarts import FOR_SHARDS, FOR_TRIALS, Restarts
+from sidereal.tools.up.restarts import FOR_FIRST_SHARDS, FOR_SHARDS, FOR_TRIALS, Restarts
 
 SPARE: Final = "--spare"
 
@@ -118,16 +118,22 @@ class Fleet:
         self._died = died
         self._lost = lost
 
-    def start(self, *, spare: bool = False) -> Member:
-        """Start a regular shard."""
-        return self._start(Restarts(FOR_SHARDS), spare=spare)
+    def start(self, *, spare: bool = False, first: bool = False) -> Member:
+        """Start a regular shard.
+
+        Args:
+            spare: whether it is one of the spares of the world.
+            first: whether the world is not ready without it: until it is kept, it may fail a few
+                times only.
+        """
+        return self._start(Restarts(FOR_FIRST_SHARDS if first else FOR_SHARDS), spare=spare)
 
     def try_out(self) -> Member:
         """Start a shard on trial, as a spare."""
         return self._start(Restarts(FOR_TRIALS), spare=True)
 
     def keep(self, members: list[Member]) -> None:
-        """Make regular ones of shards that were on trial."""
+        """Make regular ones of shards that were on trial, or the first ones of the world."""
         for member in members:
             member.restarts.limits = FOR_SHARDS
 

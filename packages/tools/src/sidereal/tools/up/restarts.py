@@ -60,6 +60,10 @@ FOR_AN_AUTHOR: Final = RestartLimits()
 FOR_SHARDS: Final = RestartLimits()
 """The world goes on without one."""
 
+FOR_FIRST_SHARDS: Final = RestartLimits(failures_max=4)
+"""A shard of a world that has not been ready yet. One more than withhold a sector: if that does not
+help, the game's code goes wrong wherever it runs."""
+
 FOR_TRIALS: Final = RestartLimits(steady_s=math.inf, failures_max=1, away=frozenset())
 """A process that runs other code than those before it: if it fails, that code does."""
 

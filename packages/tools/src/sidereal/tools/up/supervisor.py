@@ -161,10 +161,11 @@ class Supervisor:
                 with self._scope:
                     await self._announced.wait()
                     for _ in range(self._config.shards):
-                        fleet.start()
+                        fleet.start(first=True)
                     await self._run_world(fleet, faces)
         if server.process and server.process.returncode and not self.status:
-            self._fail(1, server.describe(server.process.returncode))  # it may have lost rows
+            ended = server.process.returncode
+            self._fail(1, server.describe(ended), server.name_end(ended))  # it may have lost rows
 
     def report(self) -> dict[str, Any]:
         """Report on the run, which is over."""
@@ -229,11 +230,19 @@ class Supervisor:
 
     def _give_up(self, child: Child, status: int) -> None:
         """End the run because of a process that can't be kept running, and of its status."""
-        self._fail(status if status in (2, 69) else 1, child.describe(status))
+        self._fail(
+            status if status in (2, 69) else 1, child.describe(status), child.name_end(status)
+        )
 
-    def _fail(self, status: int, error: str) -> None:
-        """End the run because something in it went wrong."""
-        log.error("failed %s", fields(why=error))
+    def _fail(self, status: int, error: str, why: str = "") -> None:
+        """End the run because something in it went wrong.
+
+        Args:
+            status: of the run.
+            error: what went wrong, for the report.
+            why: for the log, where a process has said the rest of it just before.
+        """
+        log.error("failed %s", fields(why=why or error))
         self._end, self.status = "failed", status
         self._errors.append(error)
         self._scope.cancel()
@@ -256,6 +265,7 @@ class Supervisor:
                 self._fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s: {why}")
                 return
             _say_how_to_look(url, self._config.flags.game)
+            fleet.keep(fleet.members)
             for _ in range(self._config.spares):
                 fleet.start(spare=True)
             async with trio.open_nursery() as nursery:
