@@ -342,6 +342,8 @@ def test_what_a_test_says_wrongly_is_told_in_words() -> None:
     ann = world.join("ann")
     with pytest.raises(TypeError, match="aheda"):
         ann.hold(aheda=1)
+    with pytest.raises(TypeError, match=r"^ahead is an axis: say hold\(ahead=...\)$"):
+        ann.press("kick", "ahead")
     with pytest.raises(GameError, match="has no Drag; it has Motion, Body, Label, Pilot"):
         world.spawn(PROBE, Drag())
     with pytest.raises(KeyError, match="there is no kind prob; there are probe"):

@@ -133,9 +133,14 @@ class Player:
         """Press controls and let go of them at once: the next input has them in it.
 
         Raises:
-            TypeError: the game has no such control.
+            TypeError: the game has no such control, or nobody can press it.
         """
         held = self._held
+        fields = [field for each in self.world.game.controls for field in layout_of(each).fields]
+        sorts = {field.name: field.sort for field in fields}
+        for name in names:
+            if sorts.get(name) in ("axis", "angle"):
+                raise TypeError(f"{name} is an {sorts[name]}: say hold({name}=...)")
         self._set({**held, **dict.fromkeys(names, 1.0)})
         self._set(held)
 
