@@ -96,6 +96,20 @@ def who_was_replaced_comes_back_as_it_was(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Waiting, "_call", forgetful)
 
 
+def the_place_of_who_has_died_stays_vacant(patch: pytest.MonkeyPatch) -> None:
+    """Whoever is to wait does so, though a shard has died in whose place nobody is."""
+    admit = Waiting.admit
+
+    def patient(self: Waiting, shard: Shard, loads: Loads) -> list[LeaseChange]:
+        died, self._died = self._died, set()
+        try:
+            return admit(self, shard, loads)
+        finally:
+            self._died = died - {shard.shard}
+
+    patch.setattr(Waiting, "admit", patient)
+
+
 def has_spares_to_call(plan: Plan) -> bool:
     goes = {Kind.SHARD_KILLED, Kind.SHARD_LEAVES, Kind.SHARD_DRAINS, Kind.SHARD_CUT}
     return Kind.SPARE_JOINS in plan.kinds and bool(plan.kinds & goes) and not plan.restarts
@@ -114,4 +128,5 @@ MUTANTS: Final = (
     Mutant(spares_get_their_share_when_they_join, ("Spares",), with_fault(Kind.SPARE_JOINS)),
     Mutant(sectors_are_spread_though_a_spare_waits, ("Spares",), has_spares_to_call),
     Mutant(who_was_replaced_comes_back_as_it_was, ("Spares",), has_spares_to_call),
+    Mutant(the_place_of_who_has_died_stays_vacant, ("Spares",), has_spares_to_call),
 )
