@@ -39,7 +39,7 @@ def say(tx: Transaction, text: Words) -> None:
         tx.emit(Said(words=shortened(text)), at=tx.own)
 
 
-@talk.action(rate_hz=SHOUTS_HZ, durable=False)
+@talk.action(rate_hz=SHOUTS_HZ, durable=False, key="T")
 def shout(tx: Transaction, text: Words) -> None:
     """Say a line to all who are in the world."""
     tx.require(is_line(text), NO_LINE)

@@ -79,7 +79,7 @@ class Broke(Event):
 
 
 breaking.extend(ASTEROID, Worn())
-breaking.effect(Broke, kind="burst", size=Broke.radius, colour="#cba", seconds=0.8)
+breaking.effect(Broke, kind="burst", size=Broke.radius, colour="#cba", seconds=0.8, sound="burst")
 
 
 @breaking.action(asked_by=SYSTEMS)

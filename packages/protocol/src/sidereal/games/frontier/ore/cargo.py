@@ -78,7 +78,7 @@ class Collected(Event):
 LUMP = cargo.kind("lump", Motion(), Body(radius=LUMP_RADIUS), Lump(), sensor=True, touches=CRAFT)
 cargo.look(LUMP, symbol="diamond", colour="#fc6")
 cargo.gauge(Hold.ore, label="ore", colour="#fc6")
-cargo.effect(Collected, kind="flash", size=RADIUS + 4, colour="#fc6")
+cargo.effect(Collected, kind="flash", size=RADIUS + 4, colour="#fc6", sound="chime")
 for craft in CRAFT:
     cargo.extend(craft, Hold())
 

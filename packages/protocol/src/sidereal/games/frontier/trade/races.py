@@ -110,6 +110,7 @@ GATE = races.kind(
 races.look(GATE, symbol="ring", colour="#fd6", size=RADIUS, label=Label.name)
 races.effect(Passed, kind="ring", size=RADIUS, colour="#fd6", sound="chime")
 races.gauge(Lap.next, label="gate", colour="#fd6")
+races.compass(GATE)
 races.extend(SHIP, Lap(), Count(), Laps())
 races.account(Best())
 races.shared(Fastest())
