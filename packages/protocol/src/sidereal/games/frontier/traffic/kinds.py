@@ -27,7 +27,7 @@ MASS: Final = 12.0
 traffic = Part("traffic")
 
 
-class Mind(Component, audience=SHARDS):
+class Mind(Component, audience=SHARDS, saved=False):
     """What a computer pilot is about.
 
     `doing` is one of `doings`; `stop` numbers the stations of `PLACES`. `goal` is who is followed,
