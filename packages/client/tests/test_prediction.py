@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -35,7 +36,10 @@ RIGHT = pack(Stick(turn=-1))
 BRAKE = pack(Stick(brake=1))
 FIRE = pack(Stick(fire=1))
 LAYOUT = layout_of(Stick)
-HELD = [record for record in range(1 << LAYOUT.bits) if LAYOUT.accepts([record])]
+HELD = [
+    pack(Stick(thrust=thrust, turn=turn, strafe=strafe, brake=brake))
+    for thrust, turn, strafe, brake in itertools.product((-1, 0, 1), (-1, 0, 1), (-1, 0, 1), (0, 1))
+]
 RULES = Rules()
 TICK_S = RULES.tick_s
 GAME = load(DEFAULT_GAME)

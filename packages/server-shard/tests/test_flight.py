@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -21,17 +22,20 @@ from sidereal.games.frontier.ships import SPEED_REST, SPIN_REST
 from sidereal.protocol.message.inputs import Input, RoutedInput
 from sidereal.protocol.message.shard import Adopt
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.simulation import Simulation
 
 THRUST = pack(Stick(thrust=1))
 LEFT = pack(Stick(turn=1))
 BRAKE = pack(Stick(brake=1))
+PORT = pack(Stick(strafe=1))
 RULES = Rules()
 GAME = load(DEFAULT_GAME)
 FLIGHT = FreeFlight(GAME, RULES)
-LAYOUT = schema_of(GAME).controls
-HELD = [record for record in range(1 << LAYOUT.bits) if LAYOUT.accepts([record])]
+SCHEMA = schema_of(GAME)
+HELD = [
+    pack(Stick(thrust=thrust, turn=turn, strafe=strafe, brake=brake))
+    for thrust, turn, strafe, brake in itertools.product((-1, 0, 1), (-1, 0, 1), (-1, 0, 1), (0, 1))
+]
 FIELDS = tuple(Motion.fields)
 
 
@@ -66,6 +70,20 @@ def test_thrust_accelerates_along_the_heading() -> None:
     ships = Ships(heading=math.pi / 2).fly(THRUST)
     assert ships["vx"][0] == pytest.approx(0.0, abs=1e-9)
     assert ships["vy"][0] == pytest.approx(frontier_ships.THRUST * RULES.tick_s)
+
+
+def test_strafing_accelerates_to_port_and_less_than_the_main_engine() -> None:
+    ships = Ships(heading=math.pi / 2).fly(PORT)
+    assert ships["vx"][0] == pytest.approx(-frontier_ships.STRAFE * RULES.tick_s)
+    assert ships["vy"][0] == pytest.approx(0.0, abs=1e-9)
+    assert frontier_ships.STRAFE < frontier_ships.THRUST
+    starboard = Ships(heading=math.pi / 2).fly(pack(Stick(strafe=-1)))
+    assert starboard["vx"][0] == -ships["vx"][0]
+
+
+def test_all_engines_together_end_at_the_same_speed_limit() -> None:
+    ships = Ships(heading=0.3).fly(THRUST | PORT, ticks=200)
+    assert np.hypot(ships["vx"], ships["vy"])[0] == pytest.approx(frontier_ships.SPEED_MAX)
 
 
 def test_velocity_changes_before_position() -> None:
@@ -137,9 +155,9 @@ def test_ships_fly_alike_alone_and_in_a_crowd(seed: int, records: list[int]) -> 
 def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count, ticks = 5, 40
-    records = np.zeros(count, BASE_SCHEMA.full_record)
+    records = np.repeat(SCHEMA.first[[GAME.kind_number("ship")]], count)
     records["id"], records["epoch"], records["tick"] = 1 + np.arange(count), 1, 100
-    records["kind"], records["radius"], records["mass"] = GAME.kind_number("ship"), 8.0, 10.0
+    records["radius"], records["mass"] = 8.0, 10.0
     for name, high in zip(FIELDS, (10.0, 10.0, 80.0, 80.0, math.pi, 3.0), strict=True):
         records[name] = rng.uniform(-high, high, count)
     records["x"] += np.arange(count) * 1e5
@@ -147,7 +165,7 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
     twins = Ships(count)
     for name in FIELDS:
         twins[name][:] = records[name]
-    simulation = Simulation(GAME, schema_of(GAME), RULES, rng)
+    simulation = Simulation(GAME, SCHEMA, RULES, rng)
     simulation.apply(Adopt(100, records.tobytes(), b""), 100)
     columns, rows = simulation.bodies.columns, simulation.bodies.rows()
     for seq in range(1, ticks + 1):

@@ -33,6 +33,10 @@ THRUST: Final = 60.0
 """Acceleration of the main engine, units/s²."""
 REVERSE: Final = 30.0
 """Likewise, backwards."""
+STRAFE: Final = 36.0
+"""Likewise, of the thrusters on either side."""
+ACCEL_MAX: Final = math.hypot(THRUST, STRAFE)
+"""Of all engines together, units/s²."""
 SPEED_MAX: Final = 120.0
 """What the engines reach, units/s; a knock can make a ship faster."""
 BRAKE: Final = 1.5
@@ -69,7 +73,7 @@ class Stick(Controls):
 
 RADIUS: Final = 6.0
 SHIP = flight.kind(
-    "ship", Motion(), Body(radius=RADIUS, mass=12), Label(), Pilot(), accel_max=THRUST
+    "ship", Motion(), Body(radius=RADIUS, mass=12), Label(), Pilot(), accel_max=ACCEL_MAX
 )
 flight.look(SHIP, symbol="arrow", label=Label.name)
 flight.compass(SHIP)
@@ -104,10 +108,10 @@ def fly(own: Rows) -> None:
     """
     motion, stick = own[Motion], own[Stick]
     _turn(motion.spin, stick.turn, own.dt)
-    pushed = stick.thrust != 0
+    pushed = (stick.thrust != 0) | (stick.strafe != 0)
     if pushed.any():
         full = np.where(stick.thrust > 0, THRUST, REVERSE).astype(np.float64)
-        _push(motion, full * stick.thrust * own.dt, pushed)
+        _push(motion, full * stick.thrust * own.dt, STRAFE * stick.strafe * own.dt, pushed)
     braking = stick.brake > 0
     if braking.any():
         keep = np.where(braking, max(0.0, 1.0 - BRAKE * own.dt), 1.0)
@@ -118,10 +122,19 @@ def fly(own: Rows) -> None:
         motion.vy[resting] = 0.0
 
 
-def _push(motion: Motion, push: Floats, pushed: np.ndarray) -> None:
+def _push(motion: Motion, ahead: Floats, aside: Floats, pushed: np.ndarray) -> None:
+    """Change velocity by the engines.
+
+    Args:
+        motion: of ships, [n].
+        ahead: by the main engine, float64[n], units/s.
+        aside: by the thrusters, likewise; to port.
+        pushed: bool[n], which of them are pushed at all.
+    """
     speed_before = np.hypot(motion.vx, motion.vy)
-    motion.vx += push * np.cos(motion.heading)
-    motion.vy += push * np.sin(motion.heading)
+    cos, sin = np.cos(motion.heading), np.sin(motion.heading)
+    motion.vx += ahead * cos - aside * sin
+    motion.vy += ahead * sin + aside * cos
     speed = np.hypot(motion.vx, motion.vy)
     speed_max = np.maximum(speed_before, SPEED_MAX)
     over = pushed & (speed > speed_max)

@@ -20,7 +20,7 @@ from sidereal.game import (
     Pilot,
     field,
 )
-from sidereal.games.frontier.ships import RADIUS, SHIP, THRUST
+from sidereal.games.frontier.ships import ACCEL_MAX, RADIUS, SHIP
 
 MASS: Final = 12.0
 
@@ -46,7 +46,7 @@ class Mind(Component, audience=SHARDS, saved=False):
 
 def _craft(name: str, colour: str) -> Kind:
     kind = traffic.kind(
-        name, Motion(), Body(radius=RADIUS, mass=MASS), Label(), Pilot(), Mind(), accel_max=THRUST
+        name, Motion(), Body(radius=RADIUS, mass=MASS), Label(), Pilot(), Mind(), accel_max=ACCEL_MAX
     )
     traffic.look(kind, symbol="arrow", colour=colour, label=Label.name)
     return kind
