@@ -111,7 +111,8 @@ def fly(own: Rows) -> None:
     pushed = (stick.thrust != 0) | (stick.strafe != 0)
     if pushed.any():
         full = np.where(stick.thrust > 0, THRUST, REVERSE).astype(np.float64)
-        _push(motion, full * stick.thrust * own.dt, STRAFE * stick.strafe * own.dt, pushed)
+        aside = STRAFE * stick.strafe.astype(np.float64)
+        _push(motion, full * stick.thrust * own.dt, aside * own.dt, pushed)
     braking = stick.brake > 0
     if braking.any():
         keep = np.where(braking, max(0.0, 1.0 - BRAKE * own.dt), 1.0)

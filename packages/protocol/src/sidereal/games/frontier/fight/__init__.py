@@ -1,5 +1,7 @@
 """Fights: what ships can take, what they shoot with, and how they end.
 
 * `armour`: the part `armour`: hulls, shields, what ramming does to them, and `hurt`, by which
-  everything else hurts.
+  everything else hurts;
+* `shots`: the part `shots`: what flies, hurts what it strikes, and ends with it;
+* `guns`: the part `guns`: bullets, ahead or where the pilot points.
 """

@@ -46,7 +46,13 @@ class Mind(Component, audience=SHARDS, saved=False):
 
 def _craft(name: str, colour: str) -> Kind:
     kind = traffic.kind(
-        name, Motion(), Body(radius=RADIUS, mass=MASS), Label(), Pilot(), Mind(), accel_max=ACCEL_MAX
+        name,
+        Motion(),
+        Body(radius=RADIUS, mass=MASS),
+        Label(),
+        Pilot(),
+        Mind(),
+        accel_max=ACCEL_MAX,
     )
     traffic.look(kind, symbol="arrow", colour=colour, label=Label.name)
     return kind

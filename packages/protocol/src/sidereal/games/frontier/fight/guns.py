@@ -1,0 +1,105 @@
+"""Guns: who holds the trigger shoots, ahead or at where the pilot points.
+
+What players fly shoots by a model, so that they see it at once. What computers fly shoots by a
+system, which goes by what they hold in the same tick.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sidereal.game import (
+    PILOT,
+    SHARD,
+    U4,
+    Body,
+    Bools,
+    Component,
+    Floats,
+    Motion,
+    Part,
+    Rows,
+    Stage,
+    Step,
+)
+from sidereal.games.frontier.asteroids import ASTEROID
+from sidereal.games.frontier.fight.armour import Hull
+from sidereal.games.frontier.fight.shots import Shot, leave_muzzle, pick
+from sidereal.games.frontier.ships import Stick
+from sidereal.games.frontier.trade.stations import STATION, Docked
+from sidereal.games.frontier.traffic.kinds import CRAFT, Mind
+
+SPEED: Final = 200.0
+"""With which a bullet leaves a ship, units/s."""
+LIFE: Final = 24
+"""Ticks for which a bullet flies: 240 units far."""
+RELOAD: Final = 4
+"""Ticks from one bullet of a ship to the next."""
+DAMAGE: Final = 6.0
+"""Of a bullet, hp: who hits all the time ends a whole ship in five seconds."""
+RADIUS: Final = 1.0
+
+guns = Part("guns")
+
+
+class Gun(Component, audience=PILOT):
+    """What a ship shoots bullets with."""
+
+    ready: U4
+    """The tick from which it shoots again."""
+
+
+BULLET = guns.kind(
+    "bullet",
+    Motion(),
+    Body(radius=RADIUS, mass=0.01),
+    Shot(damage=DAMAGE),
+    spawned_by=SHARD,
+    touches=(*CRAFT, ASTEROID, STATION),
+    sensor=True,
+    saved=False,
+)
+guns.look(BULLET, symbol="dot", colour="#fe8", size=RADIUS)
+for craft in CRAFT:
+    guns.extend(craft, Gun())
+
+
+@guns.model(Gun, reads=(Motion, Stick, Hull, Docked), stage=Stage.TICK)
+def shoot(own: Rows) -> None:
+    """Let who holds the trigger shoot: on the shard, and at once on the pilot's client."""
+    ship, stick, gun = own[Motion], own[Stick], own[Gun]
+    shot = _able(stick, gun, own[Hull], own[Docked], own.tick)
+    if not shot.any():
+        return
+    gun.ready[shot] = own.tick + RELOAD
+    bullet = Shot(by=own.id, until=own.tick + LIFE)
+    begins = leave_muzzle(ship, _course(ship, stick), SPEED)
+    own.spawn(BULLET, shot, bullet, Body(group=own.id), begins)
+
+
+@guns.system
+def shoot_unflown(step: Step) -> None:
+    """Let computers shoot."""
+    rows = step.rows(Mind, Gun)
+    rows = rows[step[Stick].shoot[rows] > 0]
+    if not len(rows):
+        return
+    gun, stick = pick(step[Gun], rows), pick(step[Stick], rows)
+    able = _able(stick, gun, pick(step[Hull], rows), pick(step[Docked], rows), step.tick)
+    ship, by = pick(step[Motion], rows[able]), step.id[rows[able]]
+    step[Gun].ready[rows[able]] = step.tick + RELOAD
+    begins = leave_muzzle(ship, _course(ship, pick(step[Stick], rows[able])), SPEED)
+    step.spawn(BULLET, Shot(by=by, until=step.tick + LIFE), Body(group=by), begins)
+
+
+def _able(stick: Stick, gun: Gun, hull: Hull, docked: Docked, tick: int) -> Bools:
+    """Tell who shoots in a tick: nobody who is docked, or dead."""
+    able: Bools = (stick.shoot > 0) & (gun.ready <= tick) & (hull.hp > 0) & (docked.at == 0)
+    return able
+
+
+def _course(ship: Motion, stick: Stick) -> Floats:
+    """Tell in which direction each ship shoots, float64[n], rad."""
+    return np.where(stick.aimed > 0, stick.aim, ship.heading)

@@ -1,0 +1,117 @@
+"""Shots: whatever flies, hurts what it strikes, and ends with it.
+
+A shot strikes once: if it touches several in one tick, it is the first of them. What has no hull
+ends it all the same; whoever wants to know which shots have struck something of theirs asks for
+`step.contacts(Shot, …)`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import numpy as np
+
+from sidereal.game import (
+    F4,
+    F8,
+    U4,
+    Body,
+    Component,
+    Controls,
+    Entity,
+    Event,
+    Floats,
+    Indices,
+    Motion,
+    Part,
+    Stage,
+    Step,
+    field,
+)
+from sidereal.games.frontier.fight.armour import Hull, hurt
+
+SPEED_MAX: Final = 245.0
+"""Of a shot, units/s: nothing in a world is much faster."""
+MUZZLE: Final = 9.0
+"""How far from the middle of its ship a shot begins, world units."""
+DAMAGE_MAX: Final = 100.0
+
+shots = Part("shots")
+
+C = TypeVar("C", bound=Component | Controls)
+
+
+class Shot(Component, saved=False):
+    """What a bullet or a missile is about."""
+
+    by: Entity
+    """Who has fired it."""
+    damage: F4 = field(5, low=0, high=DAMAGE_MAX, quantum=0.5, unit="hp")
+    until: U4
+    """The tick at which it has flown long enough."""
+
+
+class Hit(Event):
+    """A shot has struck something."""
+
+    x: F8
+    y: F8
+    damage: F4 = field(5, low=0, high=DAMAGE_MAX, quantum=0.5, unit="hp")
+
+
+shots.declare(Shot)
+shots.effect(Hit, kind="flash", size=8, colour="#fd8", seconds=0.25)
+
+
+def leave_muzzle(ship: Motion, course: Floats, speed: float) -> Motion:
+    """Tell how shots begin.
+
+    A shot flies along its course as its ship sees it. One that would be faster than `SPEED_MAX`
+    leaves the ship more slowly.
+
+    Args:
+        ship: who fires, [n].
+        course: in which direction, float64[n], rad.
+        speed: with which it leaves the ship, units/s.
+    """
+    cos, sin = np.cos(course), np.sin(course)
+    along = ship.vx * cos + ship.vy * sin
+    room = SPEED_MAX**2 - ship.vx**2 - ship.vy**2
+    most = np.sqrt(np.maximum(along**2 + room, 0.0)) - along
+    speeds = np.clip(most, 0.0, speed)
+    return Motion(
+        x=ship.x + MUZZLE * cos,
+        y=ship.y + MUZZLE * sin,
+        vx=ship.vx + speeds * cos,
+        vy=ship.vy + speeds * sin,
+        heading=course,
+    )
+
+
+def pick(columns: C, rows: Indices) -> C:
+    """Give some rows of a component, or of controls: copies, [n]."""
+    record = type(columns)
+    return record(**{name: getattr(columns, name)[rows] for name in record.fields})
+
+
+@shots.system(Stage.CONTACT)
+def strike(step: Step) -> None:
+    """Hurt whom a shot strikes, and end the shot."""
+    met = step.contacts(Shot, Body)
+    _, first = np.unique(met.a, return_index=True)
+    shot, struck = met.a[first], met.b[first]
+    if not len(shot):
+        return
+    able = np.isin(struck, step.rows(Hull))
+    fired = step[Shot]
+    hurt(step, struck[able], fired.damage[shot[able]], fired.by[shot[able]])
+    x, y = met.point_x[first], met.point_y[first]
+    step.emit(Hit(x=x, y=y, damage=fired.damage[shot]), at=shot)
+    step.despawn(shot)
+
+
+@shots.system
+def expire(step: Step) -> None:
+    """End shots that have flown long enough."""
+    rows = step.rows(Shot)
+    step.despawn(rows[step[Shot].until[rows] <= step.tick])
