@@ -24,7 +24,7 @@ FAR = {"delay_s": 0.1}
 BAD: Any = {"delay_s": 0.05, "loss": 0.05}
 
 
-@gunners.system(Stage.TICK)
+@gunners.system(Stage.STEER)
 def hold_the_trigger(step: Step) -> None:
     """Let pirates shoot all the time."""
     step[Stick].shoot[step.rows(PIRATE)] = 1

@@ -6,6 +6,8 @@ from sidereal.game import Game
 from sidereal.games.frontier.asteroids import ASTEROID, belt, rocks
 from sidereal.games.frontier.behaviours.flying import bots
 from sidereal.games.frontier.fight.armour import armour
+from sidereal.games.frontier.fight.guns import guns
+from sidereal.games.frontier.fight.shots import shots
 from sidereal.games.frontier.homes import home
 from sidereal.games.frontier.ore.books import books
 from sidereal.games.frontier.ore.breaking import breaking
@@ -38,6 +40,8 @@ game = Game(
         upkeep,
         armour,
         books,
+        shots,
+        guns,
         cargo,
         breaking,
         growth,

@@ -1,8 +1,4 @@
-"""Guns: who holds the trigger shoots, ahead or at where the pilot points.
-
-What players fly shoots by a model, so that they see it at once. What computers fly shoots by a
-system, which goes by what they hold in the same tick.
-"""
+"""Guns: who holds the trigger shoots, ahead or where the pilot points."""
 
 from __future__ import annotations
 
@@ -22,14 +18,13 @@ from sidereal.game import (
     Part,
     Rows,
     Stage,
-    Step,
 )
 from sidereal.games.frontier.asteroids import ASTEROID
 from sidereal.games.frontier.fight.armour import Hull
-from sidereal.games.frontier.fight.shots import Shot, leave_muzzle, pick
+from sidereal.games.frontier.fight.shots import Shot, leave_muzzle
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import STATION, Docked
-from sidereal.games.frontier.traffic.kinds import CRAFT, Mind
+from sidereal.games.frontier.traffic.kinds import CRAFT
 
 SPEED: Final = 200.0
 """With which a bullet leaves a ship, units/s."""
@@ -77,21 +72,6 @@ def shoot(own: Rows) -> None:
     bullet = Shot(by=own.id, until=own.tick + LIFE)
     begins = leave_muzzle(ship, _course(ship, stick), SPEED)
     own.spawn(BULLET, shot, bullet, Body(group=own.id), begins)
-
-
-@guns.system
-def shoot_unflown(step: Step) -> None:
-    """Let computers shoot."""
-    rows = step.rows(Mind, Gun)
-    rows = rows[step[Stick].shoot[rows] > 0]
-    if not len(rows):
-        return
-    gun, stick = pick(step[Gun], rows), pick(step[Stick], rows)
-    able = _able(stick, gun, pick(step[Hull], rows), pick(step[Docked], rows), step.tick)
-    ship, by = pick(step[Motion], rows[able]), step.id[rows[able]]
-    step[Gun].ready[rows[able]] = step.tick + RELOAD
-    begins = leave_muzzle(ship, _course(ship, pick(step[Stick], rows[able])), SPEED)
-    step.spawn(BULLET, Shot(by=by, until=step.tick + LIFE), Body(group=by), begins)
 
 
 def _able(stick: Stick, gun: Gun, hull: Hull, docked: Docked, tick: int) -> Bools:

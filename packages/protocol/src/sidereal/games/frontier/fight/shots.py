@@ -7,7 +7,7 @@ ends it all the same; whoever wants to know which shots have struck something of
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 
@@ -17,11 +17,9 @@ from sidereal.game import (
     U4,
     Body,
     Component,
-    Controls,
     Entity,
     Event,
     Floats,
-    Indices,
     Motion,
     Part,
     Stage,
@@ -37,8 +35,6 @@ MUZZLE: Final = 9.0
 DAMAGE_MAX: Final = 100.0
 
 shots = Part("shots")
-
-C = TypeVar("C", bound=Component | Controls)
 
 
 class Shot(Component, saved=False):
@@ -86,12 +82,6 @@ def leave_muzzle(ship: Motion, course: Floats, speed: float) -> Motion:
         vy=ship.vy + speeds * sin,
         heading=course,
     )
-
-
-def pick(columns: C, rows: Indices) -> C:
-    """Give some rows of a component, or of controls: copies, [n]."""
-    record = type(columns)
-    return record(**{name: getattr(columns, name)[rows] for name in record.fields})
 
 
 @shots.system(Stage.CONTACT)
