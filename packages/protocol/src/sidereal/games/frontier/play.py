@@ -7,6 +7,7 @@ from sidereal.games.frontier.asteroids import ASTEROID, belt, rocks
 from sidereal.games.frontier.behaviours.flying import bots
 from sidereal.games.frontier.fight.armour import armour
 from sidereal.games.frontier.fight.guns import guns
+from sidereal.games.frontier.fight.missiles import SIGHT, missiles
 from sidereal.games.frontier.fight.shots import shots
 from sidereal.games.frontier.homes import home
 from sidereal.games.frontier.ore.books import books
@@ -42,6 +43,7 @@ game = Game(
         books,
         shots,
         guns,
+        missiles,
         cargo,
         breaking,
         growth,
@@ -51,4 +53,5 @@ game = Game(
         bots,
         docking,  # last of those that move ships: it holds them still
     ],
+    ghost_range=SIGHT,
 )

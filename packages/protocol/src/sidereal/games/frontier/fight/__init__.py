@@ -3,5 +3,6 @@
 * `armour`: the part `armour`: hulls, shields, what ramming does to them, and `hurt`, by which
   everything else hurts;
 * `shots`: the part `shots`: what flies, hurts what it strikes, and ends with it;
-* `guns`: the part `guns`: bullets, ahead or where the pilot points.
+* `guns`: the part `guns`: bullets, ahead or where the pilot points;
+* `missiles`: the part `missiles`: they home; a magazine has so many.
 """

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sidereal.game import (
     F4,
     SHARDS,
+    U1,
     U4,
     Component,
     Entity,
@@ -40,6 +41,9 @@ RAM_FREE: Final = 2000.0
 RAM_HP: Final = 0.002
 """Hp that a unit of energy beyond that takes: a rock at full speed, half of a ship."""
 
+SHOT, RAMMED = range(2)
+"""How a ship is hurt."""
+
 armour = Part("armour")
 
 
@@ -56,10 +60,11 @@ class Shield(Component):
 
 
 class Struck(Component, audience=SHARDS, saved=False):
-    """Who has hurt it last, and when."""
+    """Who has hurt it last, when, and how: `SHOT` or `RAMMED`."""
 
     by: Entity
     when: U4
+    how: U1
 
 
 armour.gauge(Hull.hp, label="hull", colour="#e76")
@@ -68,7 +73,7 @@ for craft in CRAFT:
     armour.extend(craft, Hull(), Shield(), Struck())
 
 
-def hurt(step: Step, rows: Indices, amount: ArrayLike, by: ArrayLike) -> None:
+def hurt(step: Step, rows: Indices, amount: ArrayLike, by: ArrayLike, how: int = SHOT) -> None:
     """Hurt ships: their shields first, and what is left over hurts their hulls.
 
     Who is docked, or has no hull left, is not touched.
@@ -78,6 +83,7 @@ def hurt(step: Step, rows: Indices, amount: ArrayLike, by: ArrayLike) -> None:
         rows: own rows that have a `Hull`, int64[n]; they may repeat, and all of it counts.
         amount: hp, at least 0; one, or [n].
         by: ids of who does it, 0 for nobody; one, or [n].
+        how: it does so, `SHOT` or `RAMMED`.
 
     Mutates:
         Shield, Hull and Struck.
@@ -87,7 +93,7 @@ def hurt(step: Step, rows: Indices, amount: ArrayLike, by: ArrayLike) -> None:
     strength = np.broadcast_to(np.asarray(amount, np.float64), len(rows))[alive]
     whose = np.broadcast_to(np.asarray(by, np.uint32), len(rows))[alive]
     rows = rows[alive]
-    struck.by[rows], struck.when[rows] = whose, step.tick
+    struck.by[rows], struck.when[rows], struck.how[rows] = whose, step.tick, how
     each, which = np.unique(rows, return_inverse=True)
     total = np.bincount(which, strength, len(each))
     taken = np.minimum(total, shield.hp[each])
@@ -100,7 +106,7 @@ def ram(step: Step) -> None:
     """Hurt who runs into something, by the energy that is lost in it."""
     met = step.contacts(Hull, Motion)
     met = met.where(met.energy > RAM_FREE)
-    hurt(step, met.a, (met.energy - RAM_FREE) * RAM_HP, step.id[met.b])
+    hurt(step, met.a, (met.energy - RAM_FREE) * RAM_HP, step.id[met.b], RAMMED)
 
 
 @armour.system

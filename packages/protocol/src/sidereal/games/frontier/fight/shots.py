@@ -33,6 +33,10 @@ SPEED_MAX: Final = 245.0
 MUZZLE: Final = 9.0
 """How far from the middle of its ship a shot begins, world units."""
 DAMAGE_MAX: Final = 100.0
+"""Of a shot, hp."""
+SIZE: Final = 0.75
+"""How large the flash of a hit is, world units for each hp."""
+SIZE_MAX: Final = DAMAGE_MAX * SIZE
 
 shots = Part("shots")
 
@@ -52,11 +56,11 @@ class Hit(Event):
 
     x: F8
     y: F8
-    damage: F4 = field(5, low=0, high=DAMAGE_MAX, quantum=0.5, unit="hp")
+    size: F4 = field(5, low=0, high=SIZE_MAX, quantum=0.5, unit="unit")
 
 
 shots.declare(Shot)
-shots.effect(Hit, kind="flash", size=8, colour="#fd8", seconds=0.25)
+shots.effect(Hit, kind="burst", size=Hit.size, colour="#fd8", seconds=0.3, sound="clank")
 
 
 def leave_muzzle(ship: Motion, course: Floats, speed: float) -> Motion:
@@ -96,7 +100,7 @@ def strike(step: Step) -> None:
     fired = step[Shot]
     hurt(step, struck[able], fired.damage[shot[able]], fired.by[shot[able]])
     x, y = met.point_x[first], met.point_y[first]
-    step.emit(Hit(x=x, y=y, damage=fired.damage[shot]), at=shot)
+    step.emit(Hit(x=x, y=y, size=fired.damage[shot] * SIZE), at=shot)
     step.despawn(shot)
 
 
