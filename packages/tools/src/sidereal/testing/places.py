@@ -2,6 +2,7 @@
 
 The first shard simulates all that is west of x = 0, the last one all that is east of the last
 border, and those in between a column of sectors each: n shards have n - 1 borders, a sector apart.
+With rows of them it is likewise from south to north, one row after the other.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ class Strips:
     """Shares space among shards, however the authority does it.
 
     Attributes:
-        count: of strips; below two there are none.
+        columns: of shards, from west to east.
+        rows: of shards, from south to north.
+        shares: whether it does, or leaves it to the authority.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, columns: int, rows: int = 1) -> None:
+        self.columns, self.rows = columns, rows
+        self.shares = columns * rows > 1
         self._shared: tuple[int, tuple[int, ...]] = (0, ())
 
     def share(self, core: Replicator, shards: Sequence[int]) -> None:
@@ -33,14 +37,18 @@ class Strips:
 
         Args:
             core: who decides.
-            shards: their ids, from west to east; what one should have that has gone others keep.
+            shards: their ids, from west to east and then from south to north; what one should have
+                that has gone others keep.
         """
         leases = core.mesh.leases
-        if self.count < 2 or self._shared == (leases.epoch, leases.shards):
+        if not self.shares or self._shared == (leases.epoch, leases.shards):
             return
         wanted = {}
         for x, y, holder in leases.rows()[["sector_x", "sector_y", "shard"]].tolist():
-            shard = shards[min(max(x + 1, 0), self.count - 1)]
+            column, row = (
+                min(max(at + 1, 0), most - 1) for at, most in ((x, self.columns), (y, self.rows))
+            )
+            shard = shards[column + self.columns * row]
             if shard != holder and shard in leases.shards:
                 wanted[x, y] = shard
         core.mesh.assign(wanted, core.tick)

@@ -63,7 +63,7 @@ class World:
         game: Game,
         *,
         world: str | None = None,
-        shards: int = 1,
+        shards: int | tuple[int, int] = 1,
         seed: int = 0,
         link: Mapping[str, float] | None = None,
         rules: Rules | None = None,
@@ -74,7 +74,8 @@ class World:
             game: to play.
             world: name of one that it declares; None for one with nothing in it.
             shards: how many simulate it: the first what is west of x = 0, the next the column of
-                sectors from there to x = 1000, and so on, and the last all the rest.
+                sectors from there to x = 1000, and so on, and the last all the rest. Or how many
+                columns and how many rows of them: four of (2, 2) meet at the origin.
             seed: of all that is random.
             link: fields of `LinkConfig`, of every link in both directions.
             rules: of the world.
@@ -89,7 +90,8 @@ class World:
         self._chronicle = Chronicle(self._schema)
         self._told_to = 0
         self._news: list[Note] = []
-        self._strips = Strips(shards)
+        columns, rows = (shards, 1) if isinstance(shards, int) else shards
+        self._strips = Strips(columns, rows)
         self._seed = seed
         self._rules = rules or Rules()
         self._key = derive_shard_key("7e" * 16)
@@ -109,9 +111,9 @@ class World:
         self._shards: list[ShardHost] = []
         self._clients: list[PilotHost] = []
         self._accounts: dict[str, int] = {}
-        for _ in range(shards):
+        for _ in range(columns * rows):
             self._start_shard()
-        if shards:
+        if self._shards:
             self._run_until(self._is_ready, "the shards simulate all that is in the world")
 
     # -- time ---------------------------------------------------------------------------------
@@ -279,7 +281,7 @@ class World:
         Returns:
             its number, from 0.
         """
-        self._strips.count = 0
+        self._strips.shares = False
         return self._start_shard()
 
     def kill(self, shard: int) -> None:
