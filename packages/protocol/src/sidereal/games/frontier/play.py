@@ -10,6 +10,7 @@ from sidereal.games.frontier.fight.guns import guns
 from sidereal.games.frontier.fight.missiles import SIGHT, missiles
 from sidereal.games.frontier.fight.shots import shots
 from sidereal.games.frontier.homes import home
+from sidereal.games.frontier.fight.wrecks import wrecks
 from sidereal.games.frontier.ore.books import books
 from sidereal.games.frontier.ore.breaking import breaking
 from sidereal.games.frontier.ore.cargo import LUMP, cargo
@@ -46,6 +47,7 @@ game = Game(
         missiles,
         cargo,
         breaking,
+        wrecks,
         growth,
         stations,
         market,

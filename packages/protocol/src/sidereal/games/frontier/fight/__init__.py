@@ -4,5 +4,6 @@
   everything else hurts;
 * `shots`: the part `shots`: what flies, hurts what it strikes, and ends with it;
 * `guns`: the part `guns`: bullets, ahead or where the pilot points;
-* `missiles`: the part `missiles`: they home; a magazine has so many.
+* `missiles`: the part `missiles`: they home; a magazine has so many;
+* `wrecks`: the part `wrecks`: how ships end, and what is left of them.
 """

@@ -1,0 +1,105 @@
+"""How ships end: once, with all that they carried adrift, and everybody hears of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sidereal.game import Body, Game, Label, Motion, Stage, Step
+from sidereal.games.frontier.asteroids import ASTEROID, rocks
+from sidereal.games.frontier.fight.armour import Hull, Shield, armour
+from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, guns
+from sidereal.games.frontier.fight.missiles import missiles
+from sidereal.games.frontier.fight.shots import Hit, shots
+from sidereal.games.frontier.fight.wrecks import (
+    LIFE,
+    RESPAWN_S,
+    WRECK,
+    Exploded,
+    perish,
+    wrecks,
+)
+from sidereal.games.frontier.ore.books import books
+from sidereal.games.frontier.ore.cargo import HOLD_MAX, LUMP, Hold, Lump, cargo
+from sidereal.games.frontier.ships import SHIP, Stick, flight
+from sidereal.games.frontier.trade.stations import stations
+from sidereal.games.frontier.traffic.kinds import PIRATE, TRADER, traffic
+from sidereal.testing.world import World
+
+game = Game(
+    "ends",
+    parts=[
+        *(flight, rocks, traffic, stations, armour, shots, guns),
+        *(missiles, books, cargo, wrecks),
+    ],
+)
+duel = Game("duel", parts=[game])
+BAD: Any = {"delay_s": 0.05, "loss": 0.05}
+
+
+@duel.system(Stage.STEER)
+def shoot_always(step: Step) -> None:
+    """Let pirates hold the trigger all the time."""
+    step[Stick].shoot[step.rows(PIRATE)] = 1
+
+
+def adrift(world: World) -> int:
+    """Tonnes of ore in lumps."""
+    return int(world[Lump].ore[world.ids(LUMP)].sum())
+
+
+def test_who_is_shot_down_ends_once_and_its_ore_drifts_and_all_are_told() -> None:
+    world = World(duel, shards=2, link=BAD)
+    ann = world.join("ann")
+    world.place(ann.entity, x=-1500, y=500)  # far from it
+    victim = world.spawn(TRADER, Motion(x=60, y=500), Hull(hp=20), Shield(hp=0), Hold(ore=47))
+    world.spawn(PIRATE, Motion(x=-60, y=500), Hull(hp=100))
+    world.run(seconds=3)
+    exploded = world.events(Exploded)
+    assert exploded.subject.tolist() == [victim]
+    assert victim not in world.ids()
+    assert adrift(world) == 47
+    assert world.count(WRECK) == 1
+    assert ann.told == []  # no player has to do with it
+    world.run(ticks=LIFE)
+    assert world.count(WRECK) == 0
+
+
+def test_a_player_who_is_shot_down_loses_the_ore_and_flies_again_and_all_hear_who_did_it() -> None:
+    world = World(duel)
+    ann, bob = world.join("ann"), world.join("bob")
+    world.place(bob.entity, x=-1500, y=500)
+    world.place(ann.entity, x=60, y=500)
+    first = ann.entity
+    pirate = world.spawn(PIRATE, Motion(x=-60, y=500), Label(name="Red Jack"))
+    world.run(seconds=7)
+    assert first not in world.ids()
+    assert world.events(Exploded).subject.tolist() == [first]
+    assert len(world.events(Hit).x) >= 150 / DAMAGE
+    assert bob.told == ["ann was shot down by Red Jack"]
+    assert pirate in world.ids()
+    world.run(seconds=RESPAWN_S)
+    assert ann.entity not in (0, first)
+    assert world[Hull].hp[ann.entity] == 100
+    assert world.count(SHIP) == 2
+
+
+def test_the_dead_do_not_shoot_and_a_call_for_whose_hull_holds_is_refused() -> None:
+    world = World(duel)
+    world.spawn(PIRATE, Motion(x=-60, y=500), Hull(hp=0), Hold(ore=HOLD_MAX))
+    world.run(seconds=1)
+    assert world.count(PIRATE) == world.count(BULLET) == 0
+    assert adrift(world) == HOLD_MAX
+    assert world.refused(perish) == []
+
+
+def test_who_runs_into_a_rock_or_another_is_told_of_so() -> None:
+    world = World(game, shards=2)
+    ann, bob = world.join("ann"), world.join("bob")
+    world.place(ann.entity, x=400, y=500)
+    world.place(bob.entity, x=-400, y=500)
+    world.spawn(ASTEROID, Motion(x=340, y=500, vx=200), Body(radius=20, mass=70))
+    world.spawn(TRADER, Motion(x=-340, y=500, vx=-240), Label(name="Tern 4"))
+    world.run(seconds=2)
+    assert sorted(bob.told) == sorted(ann.told)
+    assert "ann hit a rock" in bob.told
+    assert any(line.startswith("bob ran into ") for line in ann.told)
