@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sidereal.game import Game, Motion, Stage, Step
+from sidereal.games import frontier
 from sidereal.games.frontier.asteroids import ASTEROID, rocks
 from sidereal.games.frontier.fight.armour import HULL_MAX, SHIELD_MAX, Hull, Shield, armour
 from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, LIFE, RELOAD, guns
@@ -133,3 +134,25 @@ def test_the_dead_and_the_docked_do_not_shoot() -> None:
     world.spawn(PIRATE, Motion(x=-50, y=50), Hull(hp=0))
     world.run(seconds=0.5)
     assert world.count(BULLET) == 0
+
+
+def test_a_game_of_ones_own_has_fights_by_these_parts() -> None:
+    own = Game(
+        "own",
+        parts=[
+            *(frontier.flight, frontier.stations, frontier.armour, frontier.shots),
+            *(frontier.guns, frontier.missiles),
+        ],
+    )
+    world = World(own)
+    ann = world.join("ann")
+    heading = float(world[Motion].heading[ann.entity])
+    world.place(ann.entity, x=0, y=0)
+    target = world.spawn(SHIP, Motion(x=80 * np.cos(heading), y=80 * np.sin(heading)))
+    world.run(seconds=0.2)
+    ann.press("fire")
+    ann.hold(shoot=1)
+    world.run(ticks=10)
+    ann.hold(shoot=0)
+    world.run(seconds=2)
+    assert lost(world, target) >= 2 * DAMAGE

@@ -9,8 +9,8 @@ from sidereal.games.frontier.fight.armour import armour
 from sidereal.games.frontier.fight.guns import guns
 from sidereal.games.frontier.fight.missiles import SIGHT, missiles
 from sidereal.games.frontier.fight.shots import shots
-from sidereal.games.frontier.homes import home
 from sidereal.games.frontier.fight.wrecks import wrecks
+from sidereal.games.frontier.homes import home
 from sidereal.games.frontier.ore.books import books
 from sidereal.games.frontier.ore.breaking import breaking
 from sidereal.games.frontier.ore.cargo import LUMP, cargo
