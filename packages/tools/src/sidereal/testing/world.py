@@ -44,6 +44,9 @@ from sidereal.tools.simulate.seeds import random_of
 R = TypeVar("R", bound=Record)
 E = TypeVar("E", bound=Event)
 
+PLAYERS_MAX: Final = 64
+"""Who may be in a world under test at a time."""
+
 READY_S: Final = 30.0
 """Virtual seconds after which a world that is not ready never will be."""
 
@@ -105,6 +108,7 @@ class World:
             rules=self._rules,
             limits=LIMITS,
             ledger=Ledger(),
+            clients_max=PLAYERS_MAX,
         )
         self._authority.start(0.0)
         self._core.create(make_world(self.game, self._schema, world, random_of(seed, "world")))
