@@ -10,6 +10,8 @@ import pytest
 from sidereal.game import Game, Motion, Stage, Step, Transaction
 from sidereal.games import frontier
 from sidereal.games.frontier.fight.armour import Hull, armour
+from sidereal.games.frontier.fight.missiles import Loaded, Magazine, Supplied, missiles
+from sidereal.games.frontier.fight.shots import shots
 from sidereal.games.frontier.ore.books import Books, books
 from sidereal.games.frontier.ore.cargo import Hold, cargo
 from sidereal.games.frontier.trade.docking import NOT_DOCKED, WORDS, docking
@@ -35,7 +37,19 @@ Worlds = Callable[..., World]
 LINK = {"delay_s": 0.1, "loss": 0.03}
 
 game = Game(
-    "trade", parts=[frontier.flight, traffic, armour, cargo, books, stations, market, docking]
+    "trade",
+    parts=[
+        frontier.flight,
+        traffic,
+        armour,
+        shots,
+        missiles,
+        cargo,
+        books,
+        stations,
+        market,
+        docking,
+    ],
 )
 
 
@@ -63,20 +77,15 @@ def trade(step: Step) -> None:
     step[frontier.Stick].sell[step.rows(TRADER)] = 1
 
 
-def docked(make: Worlds, **how: object) -> tuple[World, Player, int]:
-    """Make a world with a ship that is docked."""
-    world = make(game, **how)
-    ann = world.join("ann")
+def dock(world: World, ann: Player) -> int:
+    """Dock a ship at a new station, and give the station."""
     station = world.spawn(STATION, Motion(x=200, y=300))
     world.place(ann.entity, x=270, y=300)
     world.run(seconds=0.6)
-    ann.press("sell")
-    world.run(seconds=1)
-    assert ann.told == [WORDS[NOT_DOCKED]]
     ann.press("dock")
     world.run(seconds=1)
     assert world[Docked].at[ann.entity] == station
-    return world, ann, station
+    return station
 
 
 def goods(world: World, ann: Player) -> tuple[int, int]:
@@ -92,7 +101,11 @@ def pressed(world: World, ann: Player, *names: str, seconds: float = 1.0) -> str
 
 
 def test_ore_is_sold_once_for_less_and_less_and_stays_sold(sidereal_world: Worlds) -> None:
-    world, ann, station = docked(sidereal_world, link=LINK)
+    world = sidereal_world(game, link=LINK)
+    ann = world.join("ann")
+    world.run(seconds=0.6)
+    assert pressed(world, ann, "sell") == WORDS[NOT_DOCKED]
+    station = dock(world, ann)
     words = "the hold is empty; the station pays 10.0 for a tonne now"
     assert pressed(world, ann, "sell") == words
     assert world.call(ann, load, ore=50).outcome is Outcome.DONE
@@ -138,30 +151,44 @@ def test_who_has_no_account_sells_without_a_purse(sidereal_world: Worlds) -> Non
     assert world.refused(sell) == []
 
 
-def test_a_hull_is_mended_as_far_as_credits_reach_and_paid_for_once(
+def test_a_ship_is_mended_and_supplied_as_far_as_credits_reach_and_pays_once(
     sidereal_world: Worlds,
 ) -> None:
-    world, ann, _ = docked(sidereal_world, link=LINK)
-    assert pressed(world, ann, "mend") == "the hull is whole"
-    assert pressed(world, ann, "fire", "mend") == "mending costs 1 credit for each hp: you have 0"
+    world = sidereal_world(game, link=LINK)
+    ann = world.join("ann")
+    world.run(seconds=0.6)
+    for _ in range(2):
+        ann.press("fire")  # which costs 40 hp in this game
+        world.run(seconds=0.6)
+    assert (world[Hull].hp[ann.entity], world[Magazine].left[ann.entity]) == (20, 4)
+    dock(world, ann)
+    assert pressed(world, ann, "mend") == (
+        "mending costs 1 credit for each hp, and 20 for a missile: you have 0"
+    )
     world.call(ann, endow, credits=25)
     ann.press("mend")
     world.run(seconds=0.1)
     assert pressed(world, ann, "mend") == "they are still at work"
-    assert ann.told[-2] == "mended 25 of 40 hp: you have 0 credits left"
-    assert world[Hull].hp[ann.entity] == 85
-    world.call(ann, endow, credits=25)
-    world.run(seconds=2)
-    assert pressed(world, ann, "mend") == "mended 15 of 15 hp: you have 10 credits left"
-    assert world[Hull].hp[ann.entity] == 100
-    assert world[Paid].hull[ann.entity] == world[Mended].hull[ann.entity] == 40
+    told = "mended 25 of 80 hp, loaded 0 of 2 missiles: you have 0 credits left"
+    assert ann.told[-2] == told
+    assert world[Hull].hp[ann.entity] == 45
+    world.call(ann, endow, credits=90)
+    world.run(seconds=1.5)
+    told = "mended 55 of 55 hp, loaded 1 of 2 missiles: you have 15 credits left"
+    assert pressed(world, ann, "mend") == told
+    world.run(seconds=0.3)
+    assert (world[Hull].hp[ann.entity], world[Magazine].left[ann.entity]) == (100, 5)
+    assert world[Paid].hull[ann.entity] == world[Mended].hull[ann.entity] == 80
+    assert world[Supplied].missiles[ann.entity] == world[Loaded].missiles[ann.entity] == 1
     assert world.refused(mend) == []
 
 
 def test_a_sale_whose_shard_dies_is_done_once_or_can_be_asked_for_again(
     sidereal_world: Worlds,
 ) -> None:
-    world, ann, _ = docked(sidereal_world, shards=2)
+    world = sidereal_world(game, shards=2)
+    ann = world.join("ann")
+    dock(world, ann)
     world.call(ann, load, ore=50)
     world.run(seconds=0.3)
     ann.press("sell")

@@ -1,11 +1,11 @@
-"""The market: docked ships sell ore, and have their hulls mended for credits.
+"""The market: docked ships sell ore, and buy repairs and missiles for credits.
 
 A station pays less the more it was sold, and more again with time. What it was sold fades by half
 in every `GLUT_HALF_LIFE`, so its price follows from two numbers and the tick: nothing runs between
 two sales. A price falls with every tonne, so it is the same whether ore is sold at once or in lots.
 
-A hull is the shard's, credits are the server's. So an action takes the credits and writes down
-what is paid for, and a system mends what is paid and not done yet.
+Hulls and magazines are the shard's, credits are the server's. So an action takes the credits and
+writes down what is paid for; systems mend and load what is paid for and not done yet.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from sidereal.game import (
     field,
 )
 from sidereal.games.frontier.fight.armour import HULL_MAX, Hull
+from sidereal.games.frontier.fight.missiles import MAGAZINE, Magazine, Supplied
 from sidereal.games.frontier.ore.books import Books
 from sidereal.games.frontier.ore.cargo import Hold
 from sidereal.games.frontier.ships import RADIUS, Stick
@@ -48,6 +49,8 @@ GLUT_HALF_LIFE: Final = 1200
 """Ticks in which it gets rid of half of that: a minute."""
 HP_PRICE: Final = 1
 """What mending one hp costs, credits."""
+MISSILE_PRICE: Final = 20
+"""What a missile costs, credits."""
 MEND_EVERY: Final = 40
 """Ticks between two times that the same ship is mended: the first is done by then."""
 
@@ -169,25 +172,33 @@ def sell(tx: Transaction) -> None:
 
 @market.action(asked_by=SYSTEMS)
 def mend(tx: Transaction) -> None:
-    """Mend the hull of a docked ship, as far as the credits of its account reach."""
-    paid_at = tx.get(tx.own, Paid.at)
-    wanted = math.ceil(HULL_MAX - tx.get(tx.own, Hull.hp))
-    credits = tx.get(tx.account, Purse.credits) if tx.account else 0
-    hp = int(min(wanted, credits // HP_PRICE))
+    """Mend the hull of a docked ship, then fill its magazine, as far as its credits reach."""
     if not tx.get(tx.own, Docked.at):
         tx.tell(WORDS[NOT_DOCKED], to=PILOT)
-    elif paid_at and tx.tick - paid_at < MEND_EVERY:
+        return
+    paid_at = tx.get(tx.own, Paid.at)
+    if paid_at and tx.tick - paid_at < MEND_EVERY:
         tx.tell("they are still at work", to=PILOT)
-    elif not wanted:
-        tx.tell("the hull is whole", to=PILOT)
-    elif not hp:
-        tx.tell(f"mending costs {HP_PRICE} credit for each hp: you have {credits:g}", to=PILOT)
-    else:
-        tx.add(tx.account, Purse.credits, -hp * HP_PRICE)
-        tx.add(tx.own, Paid.hull, hp)
-        tx.set(tx.own, Paid.at, tx.tick)
-        left = tx.get(tx.account, Purse.credits)
-        tx.tell(f"mended {hp} of {wanted} hp: you have {left:g} credits left", to=PILOT)
+        return
+    damage = math.ceil(HULL_MAX - tx.get(tx.own, Hull.hp))
+    room = int(MAGAZINE - tx.get(tx.own, Magazine.left))
+    if not damage and not room:
+        tx.tell("the hull is whole, and the magazine full", to=PILOT)
+        return
+    has = int(tx.get(tx.account, Purse.credits)) if tx.account else 0
+    hp = min(damage, has // HP_PRICE)
+    missiles = min(room, (has - hp * HP_PRICE) // MISSILE_PRICE)
+    cost = hp * HP_PRICE + missiles * MISSILE_PRICE
+    if not cost:
+        prices = f"{HP_PRICE} credit for each hp, and {MISSILE_PRICE} for a missile"
+        tx.tell(f"mending costs {prices}: you have {has}", to=PILOT)
+        return
+    tx.add(tx.account, Purse.credits, -cost)
+    tx.add(tx.own, Paid.hull, hp)
+    tx.set(tx.own, Paid.at, tx.tick)
+    tx.add(tx.own, Supplied.missiles, missiles)
+    done = f"mended {hp} of {damage} hp, loaded {missiles} of {room} missiles"
+    tx.tell(f"{done}: you have {has - cost} credits left", to=PILOT)
 
 
 @market.system
