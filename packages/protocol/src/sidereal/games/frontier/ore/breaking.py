@@ -32,6 +32,7 @@ from sidereal.game import (
     field,
 )
 from sidereal.games.frontier.asteroids import ASTEROID
+from sidereal.games.frontier.fight.shots import Shot
 from sidereal.games.frontier.ore.books import Books
 from sidereal.games.frontier.ore.cargo import (
     HOLD_MAX,
@@ -134,6 +135,8 @@ def wear(step: Step) -> None:
     ram = step.contacts(ASTEROID, Hold)
     beyond = np.maximum(ram.energy - RAM_MIN, 0.0)
     np.add.at(step[Worn].hp, ram.a, beyond / RAM_PER_HP)
+    shot = step.contacts(ASTEROID, Shot)
+    np.add.at(step[Worn].hp, shot.a, step[Shot].damage[shot.b])
 
 
 @breaking.system

@@ -13,6 +13,7 @@ import numpy as np
 from sidereal.game import Body, Bools, Floats, Indices, Motion, Part, Stage, Step
 from sidereal.games.frontier.asteroids import ASTEROID
 from sidereal.games.frontier.fight.armour import Hull
+from sidereal.games.frontier.fight.guns import SPEED
 from sidereal.games.frontier.ore.cargo import Hold
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import RADIUS as STATION_RADIUS
@@ -50,9 +51,6 @@ RANGE: Final = 160.0
 """From where they shoot, world units."""
 BURST: Final = 16
 """Ticks for which they shoot at a rock, and for which they then look at what has come of it."""
-BULLET: Final = 200.0
-"""Units/s, for how far ahead of a target they aim."""
-
 PRESS_EVERY: Final = 20
 """Ticks between two presses: what the first has done is known by then."""
 LOOK_EVERY: Final = 4
@@ -111,7 +109,7 @@ def hold(step: Step) -> None:
     near &= (doing[after] == HUNT) | ((step.tick + step.id[rows]) % (2 * BURST) < BURST)
     rows, goal = rows[near], goal[near]
     stick.aimed[rows] = stick.shoot[rows] = 1
-    stick.aim[rows] = lead(motion, rows, goal, BULLET)
+    stick.aim[rows] = lead(motion, rows, goal, SPEED)
 
 
 def _places(step: Step, rows: Indices, goal: Indices) -> tuple[Floats, Floats, Floats]:
