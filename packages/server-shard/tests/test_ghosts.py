@@ -14,7 +14,6 @@ from sidereal.game.schema import schema_of
 from sidereal.games import frontier
 from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.asks import Asks
 from sidereal.shard.events import Events
 from sidereal.shard.queries import Queries
@@ -28,9 +27,9 @@ SHIP = 7
 
 
 def rows(epoch: int = 1, tick: int = 100, **values: float) -> np.ndarray:
-    row = np.zeros(1, BASE_SCHEMA.full_record)
+    row = schema_of(FRONTIER).first[[FRONTIER.kind_number("ship")]]
     row["id"], row["epoch"], row["tick"], row["shard"] = SHIP, epoch, tick, 2
-    row["kind"], row["radius"], row["mass"] = FRONTIER.kind_number("ship"), 8.0, 10.0
+    row["radius"], row["mass"] = 8.0, 10.0
     for name, value in values.items():
         row[name] = value
     return row
