@@ -99,6 +99,22 @@ def test_ramming_breaks_a_rock_and_a_touch_does_not_wear_it(sidereal_world: Worl
     assert worn[1] == 0
 
 
+def test_bullets_wear_a_rock_over_a_border_until_it_breaks(sidereal_world: Worlds) -> None:
+    world = sidereal_world(frontier.game, shards=2, link=LINK)
+    ann = world.join("ann")
+    world.place(ann.entity, x=-40, y=0)
+    heading = float(world[Motion].heading[ann.entity])
+    x, y = 80 * np.cos(heading), 80 * np.sin(heading)
+    world.place(ann.entity, x=-x / 2, y=-y / 2)
+    rock = world.spawn(ASTEROID, Motion(x=x / 2, y=y / 2), Body(radius=7, mass=2.9))
+    ann.hold(shoot=1)
+    world.run(seconds=1)
+    assert 0 < world[Worn].hp[rock] < 5 * 7
+    world.run(seconds=2.5)
+    assert world.count(ASTEROID) == 0
+    assert world.of_world(Books).mined == 2
+
+
 def test_rocks_do_not_wear_each_other(sidereal_world: Worlds) -> None:
     world = sidereal_world(frontier.game)
     for x in (-50, 50):

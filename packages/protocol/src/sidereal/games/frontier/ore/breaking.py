@@ -131,7 +131,10 @@ def _break_up(tx: Transaction, count: int, angle: float, share: float) -> None:
 
 @breaking.system(Stage.CONTACT)
 def wear(step: Step) -> None:
-    """Wear rocks by what strikes them."""
+    """Wear rocks by what strikes them; a shot strikes once."""
+    shot = step.contacts(ASTEROID, Shot)
+    _, once = np.unique(shot.b, return_index=True)
+    np.add.at(step[Worn].hp, shot.a[once], step[Shot].damage[shot.b[once]])
     ram = step.contacts(ASTEROID, Hold)
     beyond = np.maximum(ram.energy - RAM_MIN, 0.0)
     np.add.at(step[Worn].hp, ram.a, beyond / RAM_PER_HP)
