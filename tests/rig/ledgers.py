@@ -9,9 +9,17 @@ import numpy as np
 
 from sidereal.game import Body
 from sidereal.games.frontier import ASTEROID
+from sidereal.games.frontier.fight.missiles import Supplied
 from sidereal.games.frontier.ore.books import Books, Stock, balance
 from sidereal.games.frontier.ore.cargo import LUMP, Hold, Lump
-from sidereal.games.frontier.trade.market import HP_PRICE, PRICE_FULL, Paid, Purse, Sold
+from sidereal.games.frontier.trade.market import (
+    HP_PRICE,
+    MISSILE_PRICE,
+    PRICE_FULL,
+    Paid,
+    Purse,
+    Sold,
+)
 from sidereal.tools.simulate.given.truth import Judge, Truth
 
 GRAM: Final = 1e-6
@@ -45,7 +53,7 @@ class OreIsKept:
 
 
 class CreditsAreEarned:
-    """Credits come of ore that is sold, and go for hulls that are mended; in the same tick."""
+    """Credits come of ore that is sold, and go for hulls and missiles; in the same tick."""
 
     def __init__(self) -> None:
         self._era = 0
@@ -56,9 +64,9 @@ class CreditsAreEarned:
         """Compare what accounts have with what they had a tick ago."""
         has = {account: int(truth.of_account(account, Purse).credits) for account in ACCOUNTS}
         ships = truth.has(Paid)
-        paid = {int(ship): int(truth[Paid].hull[ship]) for ship in ships}
+        hulls, missiles = truth[Paid].hull[ships].sum(), truth[Supplied].missiles[ships].sum()
         had, self._had = self._had, has
-        total, self._paid = self._paid, sum(paid.values())
+        before, self._paid = self._paid, int(hulls) * HP_PRICE + int(missiles) * MISSILE_PRICE
         if truth.era != self._era:
             self._era = truth.era
             return
@@ -68,8 +76,8 @@ class CreditsAreEarned:
         # Somebody may be mended and somebody else sell in one tick; ships come and go.
         if won > sold * PRICE_FULL:
             yield f"{won} credits were made of {sold} t of ore"
-        if -won > HP_PRICE * max(self._paid - total, 0):
-            yield f"{-won} credits were paid for {self._paid - total} hp"
+        if -won > max(self._paid - before, 0):
+            yield f"{-won} credits were paid for what costs {self._paid - before}"
 
     def conclude(self, truth: Truth) -> Iterator[str]:
         """Nothing more in the end."""
