@@ -99,6 +99,7 @@ MISSILE = missiles.kind(
     saved=False,
 )
 missiles.look(MISSILE, symbol="diamond", colour="#f84", size=2.5)
+missiles.gauge(Magazine.left, label="missiles", colour="#f84")
 for craft in CRAFT:
     missiles.extend(craft, Magazine(), Supplied(), Loaded())
 
