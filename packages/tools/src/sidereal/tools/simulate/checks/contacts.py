@@ -145,7 +145,8 @@ class Contacts:
     def part(self, core: str, tick: int, net_ids: np.ndarray, here: np.ndarray) -> None:
         """Forget whom some bodies touched in a tick that was simulated again without these.
 
-        They are those that have left since, and all shadows.
+        They are those that have left since, and all shadows. Whom the some touched in it was
+        simulated again as well.
 
         Args:
             core: of the flight.
@@ -159,7 +160,8 @@ class Contacts:
                 count, apart = len(flight.net_id), np.zeros_like(touching)
                 some, left = np.isin(flight.net_id, net_ids), ~np.isin(flight.keys, here)
                 apart[:count, :count] = np.outer(some, left)
-                apart[:count, count:] = some[:, None]
+                known = touching[:count, :count] & ~(apart | apart.T)[:count, :count]
+                apart[:count, count:] = _spread(some, known)[:, None]
                 fresh = _Flown(flight, touching & ~(apart | apart.T), keys)
                 self._flown[core] = [*history[:at], fresh, *history[at + 1 :]]
                 return
@@ -332,6 +334,14 @@ def _closure(keys: set[Key], flown: _Flown) -> set[Key]:
         reached |= edge
         edge = {int(b) for a in edge for b in np.flatnonzero(flown.touching[a])} - reached
     return {flown.keys[row] for row in reached}
+
+
+def _spread(some: np.ndarray, touching: np.ndarray) -> np.ndarray:
+    """Add whom some touch, and whom those touch: bool[n]."""
+    before = 0
+    while (count := int(some.sum())) != before:
+        before, some = count, some | touching[some].any(axis=0)
+    return some
 
 
 def _touches(keys: set[Key], flown: _Flown) -> bool:

@@ -139,6 +139,7 @@ class _Rests:
     def __init__(self, rest_ticks: int) -> None:
         self._rest_ticks = rest_ticks
         self._owners: dict[int, int] = {}
+        self._epochs: dict[int, int] = {}
         self._going: set[int] = set()
         self._until: dict[int, int] = {}
         self._stays: dict[int, int] = {}
@@ -164,6 +165,11 @@ class _Rests:
             self._owners,
             dict(zip(ids.tolist(), columns["shard"][rows].tolist(), strict=True)),
         )
+        # Who was given away and back in one tick has changed hands, too.
+        epochs, self._epochs = (
+            self._epochs,
+            dict(zip(ids.tolist(), columns.epoch[rows].tolist(), strict=True)),
+        )
         for gone in before.keys() - self._owners.keys():
             # Another entity may have this id one day.
             self._going.discard(gone)
@@ -176,10 +182,11 @@ class _Rests:
         cluster.exercised["entities at rest judged"] += len(stays)
         changed = {id_ for id_, owner in before.items() if self._owners.get(id_, owner) != owner}
         living = core.mesh.leases.shards
-        given = {id_ for id_ in changed if before[id_] in living}
-        self._until |= dict.fromkeys(given & self._going, core.tick + self._rest_ticks)
-        self._going -= changed
-        wrong = given & stays
+        given = {id_ for id_, epoch in epochs.items() if self._epochs.get(id_, epoch) != epoch}
+        kept = {id_ for id_ in given if before[id_] in living}
+        self._until |= dict.fromkeys(kept & self._going, core.tick + self._rest_ticks)
+        self._going -= given
+        wrong = kept & changed & stays
         if wrong and steady:
             meetings = find_meetings(cluster, core)
             lone = columns.net_id[meetings.rows[~meetings.possible.any(axis=0)]]
