@@ -27,8 +27,7 @@ game = Game("melee", parts=[flight, rocks, traffic, stations, armour, shots, gun
 def fight(step: Step) -> None:
     """Let everybody fly about and shoot at the middle, for a while."""
     rows, motion, stick = step.rows(PIRATE), step[Motion], step[Stick]
-    stick.shoot[rows] = step[Mind].until[rows] > step.tick
-    stick.aimed[rows] = 1
+    stick.aimed[rows] = step[Mind].until[rows] > step.tick
     stick.aim[rows] = np.arctan2(CENTRE - motion.y[rows], CENTRE - motion.x[rows])
     stick.strafe[rows] = 1
 

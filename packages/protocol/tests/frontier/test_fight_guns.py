@@ -41,9 +41,9 @@ def shoot_at(world: World, player: Player, x: float, y: float, *, ticks: int) ->
     """Let a player hold the trigger and point at a place."""
     here = world[Motion]
     aim = np.arctan2(y - here.y[player.entity], x - here.x[player.entity])
-    player.hold(shoot=1, aimed=1, aim=float(aim))
+    player.hold(aimed=1, aim=float(aim))
     world.run(ticks=ticks)
-    player.hold(shoot=0)
+    player.hold(aimed=0)
 
 
 def test_own_shots_are_seen_at_once_and_come_as_fast_as_the_gun_reloads() -> None:

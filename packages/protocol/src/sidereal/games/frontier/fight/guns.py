@@ -76,7 +76,8 @@ def shoot(own: Rows) -> None:
 
 def _able(stick: Stick, gun: Gun, hull: Hull, docked: Docked, tick: int) -> Bools:
     """Tell who shoots in a tick: nobody who is docked, or dead."""
-    able: Bools = (stick.shoot > 0) & (gun.ready <= tick) & (hull.hp > 0) & (docked.at == 0)
+    wants = (stick.shoot > 0) | (stick.aimed > 0)
+    able: Bools = wants & (gun.ready <= tick) & (hull.hp > 0) & (docked.at == 0)
     return able
 
 
