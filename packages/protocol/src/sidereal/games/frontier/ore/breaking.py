@@ -138,8 +138,6 @@ def wear(step: Step) -> None:
     ram = step.contacts(ASTEROID, Hold)
     beyond = np.maximum(ram.energy - RAM_MIN, 0.0)
     np.add.at(step[Worn].hp, ram.a, beyond / RAM_PER_HP)
-    shot = step.contacts(ASTEROID, Shot)
-    np.add.at(step[Worn].hp, shot.a, step[Shot].damage[shot.b])
 
 
 @breaking.system
