@@ -1,10 +1,10 @@
 """What a new world is made of: a whole game, a belt of asteroids, courses that meet, or nothing.
 
 A world says what its bots do, too. `frontier` is the game: a belt with stations, traffic between
-them, a course for races, and a home. `belt` has nothing but asteroids. In both of them bots wander.
-In `crowd` and `star` there is nothing but ships: all fly to one point, or by turns to eight. In
-`seam` rocks meet on the borders between sectors, and at their corners, for a minute; ships fly to
-and fro over a border meanwhile.
+them, a course for races, and a home; there bots do all that people do. `belt` has nothing but
+asteroids, and bots that wander. In `crowd` and `star` there is nothing but ships: all fly to one
+point, or by turns to eight. In `seam` rocks meet on the borders between sectors, and at their
+corners, for a minute; ships fly to and fro over a border meanwhile.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ RADIUS_MIN, RADIUS_MAX = 6.0, 12.0
 worlds = Part("worlds")
 
 
-@worlds.world("frontier", bots="wander")
+@worlds.world("frontier", bots="mixed")
 def make_frontier(make: WorldBuilder) -> None:
     """Make all that the game has."""
     populate(make, PER_SIDE, WANTED)

@@ -1,4 +1,13 @@
 """Bots: what they hold, decided by where they are and by generators of their own.
 
-* `flying`: the part `bots`: those that only fly.
+All are of the part `bots`, and hold the same stick as people, by what their clients know.
+
+* `flying`: those that only fly;
+* `hunting`: those that follow others, and shoot at them;
+* `working`: those that dig ore, and carry it to stations;
+* `racing`: those that fly laps;
+* `mixing`: a crowd of all of these;
+* `steering`: what to hold to get somewhere; `sights`: whom a bot sees.
 """
+
+from sidereal.games.frontier.behaviours.mixing import mixed as mixed

@@ -1,4 +1,4 @@
-"""Bots: what they hold, decided by where they are and by generators of their own."""
+"""Bots that only fly, by where they are and by generators of their own."""
 
 from __future__ import annotations
 
@@ -8,31 +8,8 @@ from typing import Final
 import numpy as np
 
 from sidereal.game import BotView, Motion, Part
-from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
-from sidereal.games.frontier.ships import SPEED_MAX, SPIN_DAMPING, TURN, Stick
-
-HOME_AHEAD_S: Final = 3.0
-"""How far a bot looks ahead: at full speed it takes as long to turn round and stop."""
-
-HOME_MARGIN: Final = 400.0
-"""A bot that will be this near to the belt's edge, world units, turns home: what it has begun to
-thrust for two seconds must not take it beyond."""
-
-HOME_SLOW: Final = 15.0
-"""Speed below which a bot that flies away from home turns round; above it brakes first."""
-
-AIM: Final = 0.4
-"""Radians off its way at which a bot thrusts."""
-
-LOOK_S: Final = 0.5
-"""A bot that has turned waits so long to see where it looks by then: what it knows is a round trip
-old, and who steers by it at once never finds the way."""
-
-ARRIVE_S: Final = 2.5
-"""A bot that flies to a point is as fast as if it had so long to get there."""
-
-COURSE_SLOW: Final = 12.0
-"""How far off the wanted velocity a bot lets its own be, units/s."""
+from sidereal.games.frontier.behaviours.steering import Leg, fly_to, head_home, is_leaving
+from sidereal.games.frontier.ships import Stick
 
 CROWD_AT: Final = (0.0, 0.0)
 """Where a crowd gathers: at a corner of four sectors."""
@@ -52,9 +29,6 @@ SHUTTLE_Y: Final = 300.0
 """Within how far of the corner at y = 0."""
 SHUTTLE_NEAR: Final = 40.0
 """World units before the end of its way at which it turns round."""
-
-Leg = list[tuple[Stick, float]]
-"""What to hold one after the other, and for how many seconds each."""
 
 bots = Part("bots")
 
@@ -79,7 +53,7 @@ def wander(bot: BotView) -> tuple[Stick, float]:
 @bots.bot("crowd")
 def crowd(bot: BotView) -> tuple[Stick, float]:
     """Fly to where everybody else flies to, and go on when pushed away."""
-    return _fly_to(bot, *CROWD_AT)
+    return fly_to(bot, *CROWD_AT)
 
 
 @bots.bot("star")
@@ -102,7 +76,7 @@ def star(bot: BotView) -> tuple[Stick, float]:
             STAR_RADIUS * math.cos(angle) + away * math.cos(course),
             STAR_RADIUS * math.sin(angle) + away * math.sin(course),
         )
-    return _fly_to(bot, *memory["to"])
+    return fly_to(bot, *memory["to"])
 
 
 @bots.bot("shuttle")
@@ -114,84 +88,13 @@ def shuttle(bot: BotView) -> tuple[Stick, float]:
     if math.hypot(to_x - x, to_y - y) < SHUTTLE_NEAR:
         to_x, to_y = math.copysign(SHUTTLE_X, -x), bot.rng.uniform(-SHUTTLE_Y, SHUTTLE_Y)
         memory["to"], memory["leg"] = (to_x, to_y), []
-    return _fly_to(bot, to_x, to_y)
+    return fly_to(bot, to_x, to_y)
 
 
 @bots.bot("idle")
 def idle(bot: BotView) -> tuple[Stick, float]:
     """Hold nothing: what an unattended player costs."""
     return Stick(), 3600.0
-
-
-def is_leaving(motion: Motion) -> bool:
-    """Tell whether a ship is too near to the belt's edge, or beyond, or will soon be.
-
-    Args:
-        motion: of the one ship, [1].
-    """
-    here = np.concatenate([motion.x, motion.y])
-    soon = here + np.concatenate([motion.vx, motion.vy]) * HOME_AHEAD_S
-    nearest, farthest = min(here.min(), soon.min()), max(here.max(), soon.max())
-    return bool(nearest < BELT_LOW + HOME_MARGIN or farthest > BELT_HIGH - HOME_MARGIN)
-
-
-def head_home(motion: Motion) -> Leg:
-    """Stop, turn towards the middle of the belt, and once it is ahead, thrust.
-
-    Args:
-        motion: of the one ship, [1].
-
-    Returns:
-        the next part of the way.
-    """
-    x, y, vx, vy, heading, spin = (float(getattr(motion, name)[0]) for name in Motion.fields)
-    middle = (BELT_LOW + BELT_HIGH) / 2
-    to_x, to_y = middle - x, middle - y
-    if vx * to_x + vy * to_y < 0 and math.hypot(vx, vy) > HOME_SLOW:
-        return [(Stick(brake=1), 0.5)]
-    return _thrust_along(math.atan2(to_y, to_x), heading, spin)
-
-
-def head_for(motion: Motion, x: float, y: float) -> Leg:
-    """Fly to a point, and be slow there.
-
-    Args:
-        motion: of the one ship, [1].
-        x: of the point, world units; likewise `y`.
-
-    Returns:
-        the next part of the way.
-    """
-    here_x, here_y, vx, vy, heading, spin = (
-        float(getattr(motion, name)[0]) for name in Motion.fields
-    )
-    to_x, to_y = (x - here_x) / ARRIVE_S, (y - here_y) / ARRIVE_S
-    slower = min(1.0, SPEED_MAX / max(math.hypot(to_x, to_y), 1.0))
-    off_x, off_y = to_x * slower - vx, to_y * slower - vy
-    if math.hypot(off_x, off_y) < COURSE_SLOW:
-        return [(Stick(), 0.3)]
-    if off_x * vx + off_y * vy < -0.7 * math.hypot(off_x, off_y) * math.hypot(vx, vy):
-        return [(Stick(brake=1), 0.3)]
-    return _thrust_along(math.atan2(off_y, off_x), heading, spin)
-
-
-def _fly_to(bot: BotView, x: float, y: float) -> tuple[Stick, float]:
-    memory = bot.memory
-    if not memory.get("leg"):
-        memory["leg"] = head_for(bot.own[Motion], x, y)
-    now: tuple[Stick, float] = memory["leg"].pop(0)
-    return now
-
-
-def _thrust_along(course: float, heading: float, spin: float) -> Leg:
-    """Thrust, if a ship looks that way when it has stopped turning, or turn there first."""
-    # It turns on for a while after the stick is let go.
-    off = math.remainder(course - heading - spin / SPIN_DAMPING, math.tau)
-    if abs(off) <= AIM:
-        return [(Stick(thrust=1), 0.4)]
-    # Held for t, it turns by TURN * t² / 2, and by TURN * t / SPIN_DAMPING afterwards.
-    hold_s = math.sqrt(1 / SPIN_DAMPING**2 + 2 * abs(off) / TURN) - 1 / SPIN_DAMPING
-    return [(Stick(turn=1 if off > 0 else -1), hold_s), (Stick(), LOOK_S)]
 
 
 def _plan(rng: np.random.Generator) -> Leg:

@@ -1,0 +1,104 @@
+"""What a bot sees, and how it answers: the nearest of some, where to shoot, what to press."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.game import BotView, Component, Kind, Motion
+from sidereal.games.frontier.ships import Stick
+from sidereal.games.frontier.trade.stations import Docked
+from sidereal.games.frontier.traffic.kinds import CRAFT
+
+BULLET_SPEED: Final = 200.0
+"""With which a bot reckons where it shoots ahead of what moves, units/s."""
+
+
+class Sight(NamedTuple):
+    """Something that a bot sees: its row among the others, where it is, and how it moves.
+
+    Attributes:
+        row: int.
+        x: world units; likewise `y`.
+        vx: units/s; likewise `vy`.
+        distance: from the bot, world units.
+        course: to it, rad.
+    """
+
+    row: int
+    x: float
+    y: float
+    vx: float
+    vy: float
+    distance: float
+    course: float
+
+
+def sees(bot: BotView) -> bool:
+    """Tell whether a bot has a picture of the world with somebody in it.
+
+    One without knows nothing of its own ship but where it is.
+    """
+    return len(bot.others) > 0
+
+
+def nearest(
+    bot: BotView, kinds: Sequence[Kind | type[Component]], within: float = math.inf
+) -> Sight | None:
+    """Find the nearest that a bot sees of some kinds; None if there is none within a distance."""
+    if not sees(bot):
+        return None
+    rows = np.unique(np.concatenate([bot.others.rows(kind) for kind in kinds]))
+    return nearest_of(bot, rows, within)
+
+
+def nearest_prey(bot: BotView, within: float) -> Sight | None:
+    """Find the nearest ship that is not docked."""
+    if not sees(bot):
+        return None
+    rows = np.unique(np.concatenate([bot.others.rows(kind) for kind in CRAFT]))
+    return nearest_of(bot, rows[bot.others[Docked].at[rows] == 0], within)
+
+
+def nearest_of(bot: BotView, rows: np.ndarray, within: float) -> Sight | None:
+    """Find the nearest of these rows of the others."""
+    if not len(rows):
+        return None
+    own, motion = bot.own[Motion], bot.others[Motion]
+    x, y = motion.x[rows] - own.x[0], motion.y[rows] - own.y[0]
+    away = np.hypot(x, y)
+    at = int(np.argmin(away))
+    if away[at] > within:
+        return None
+    row = int(rows[at])
+    course = math.atan2(float(y[at]), float(x[at]))
+    return Sight(
+        row,
+        float(motion.x[row]),
+        float(motion.y[row]),
+        float(motion.vx[row]),
+        float(motion.vy[row]),
+        float(away[at]),
+        course,
+    )
+
+
+def beside(sight: Sight, gap: float) -> tuple[float, float]:
+    """Give the point on the way to somebody that is so far off it, x and y."""
+    return (
+        sight.x - gap * math.cos(sight.course),
+        sight.y - gap * math.sin(sight.course),
+    )
+
+
+def shooting(bot: BotView, stick: Stick, sight: Sight) -> Stick:
+    """Shoot at something as well, some way ahead of it if it moves."""
+    own = bot.own[Motion]
+    flight_s = sight.distance / BULLET_SPEED
+    x = sight.x - float(own.x[0]) + (sight.vx - float(own.vx[0])) * flight_s
+    y = sight.y - float(own.y[0]) + (sight.vy - float(own.vy[0])) * flight_s
+    aim = math.atan2(y, x)
+    return Stick(thrust=stick.thrust, turn=stick.turn, brake=stick.brake, shoot=1, aimed=1, aim=aim)

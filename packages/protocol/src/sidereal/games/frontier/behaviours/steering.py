@@ -1,0 +1,117 @@
+"""Steering of one bot: what to hold one after the other in order to get somewhere.
+
+What a bot knows is a round trip old. So it turns by the clock, and looks where it has come to.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from sidereal.game import BotView, Motion
+from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
+from sidereal.games.frontier.ships import SPEED_MAX, SPIN_DAMPING, TURN, Stick
+
+HOME_AHEAD_S: Final = 3.0
+"""How far a bot looks ahead: at full speed it takes as long to turn round and stop."""
+
+HOME_MARGIN: Final = 400.0
+"""A bot that will be this near to the belt's edge, world units, turns home: what it has begun to
+thrust for two seconds must not take it beyond."""
+
+HOME_SLOW: Final = 15.0
+"""Speed below which a bot that flies away from home turns round; above it brakes first."""
+
+AIM: Final = 0.4
+"""Radians off its way at which a bot thrusts."""
+
+LOOK_S: Final = 0.5
+"""A bot that has turned waits so long to see where it looks by then: what it knows is a round trip
+old, and who steers by it at once never finds the way."""
+
+ARRIVE_S: Final = 2.5
+"""A bot that flies to a point is as fast as if it had so long to get there."""
+
+COURSE_SLOW: Final = 12.0
+"""How far off the wanted velocity a bot lets its own be, units/s."""
+
+Leg = list[tuple[Stick, float]]
+"""What to hold one after the other, and for how many seconds each."""
+
+
+def is_leaving(motion: Motion) -> bool:
+    """Tell whether a ship is too near to the belt's edge, or beyond, or will soon be.
+
+    Args:
+        motion: of the one ship, [1].
+    """
+    here = np.concatenate([motion.x, motion.y])
+    soon = here + np.concatenate([motion.vx, motion.vy]) * HOME_AHEAD_S
+    nearest, farthest = min(here.min(), soon.min()), max(here.max(), soon.max())
+    return bool(nearest < BELT_LOW + HOME_MARGIN or farthest > BELT_HIGH - HOME_MARGIN)
+
+
+def head_home(motion: Motion) -> Leg:
+    """Stop, turn towards the middle of the belt, and once it is ahead, thrust.
+
+    Args:
+        motion: of the one ship, [1].
+
+    Returns:
+        the next part of the way.
+    """
+    x, y, vx, vy, heading, spin = (float(getattr(motion, name)[0]) for name in Motion.fields)
+    middle = (BELT_LOW + BELT_HIGH) / 2
+    to_x, to_y = middle - x, middle - y
+    if vx * to_x + vy * to_y < 0 and math.hypot(vx, vy) > HOME_SLOW:
+        return [(Stick(brake=1), 0.5)]
+    return thrust_along(math.atan2(to_y, to_x), heading, spin)
+
+
+def head_for(motion: Motion, x: float, y: float, vx: float = 0.0, vy: float = 0.0) -> Leg:
+    """Fly to a point, and be as fast there as it is.
+
+    Args:
+        motion: of the one ship, [1].
+        x: of the point, world units; likewise `y`.
+        vx: its velocity, units/s; likewise `vy`.
+
+    Returns:
+        the next part of the way.
+    """
+    here_x, here_y, own_vx, own_vy, heading, spin = (
+        float(getattr(motion, name)[0]) for name in Motion.fields
+    )
+    to_x, to_y = (x - here_x) / ARRIVE_S, (y - here_y) / ARRIVE_S
+    slower = min(1.0, SPEED_MAX / max(math.hypot(to_x, to_y), 1.0))
+    off_x, off_y = to_x * slower + vx - own_vx, to_y * slower + vy - own_vy
+    if math.hypot(off_x, off_y) < COURSE_SLOW:
+        return [(Stick(), 0.3)]
+    off, speed = math.hypot(off_x, off_y), math.hypot(own_vx, own_vy)
+    if off_x * own_vx + off_y * own_vy < -0.7 * off * speed:
+        return [(Stick(brake=1), 0.3)]
+    return thrust_along(math.atan2(off_y, off_x), heading, spin)
+
+
+def fly_to(
+    bot: BotView, x: float, y: float, vx: float = 0.0, vy: float = 0.0
+) -> tuple[Stick, float]:
+    """Give what to hold next on the way to a point; `memory["leg"]` has what follows."""
+    memory = bot.memory
+    if not memory.get("leg"):
+        memory["leg"] = head_for(bot.own[Motion], x, y, vx, vy)
+    now: tuple[Stick, float] = memory["leg"].pop(0)
+    return now
+
+
+def thrust_along(course: float, heading: float, spin: float) -> Leg:
+    """Thrust, if a ship looks that way when it has stopped turning, or turn there first."""
+    # It turns on for a while after the stick is let go.
+    off = math.remainder(course - heading - spin / SPIN_DAMPING, math.tau)
+    if abs(off) <= AIM:
+        return [(Stick(thrust=1), 0.4)]
+    # Held for t, it turns by TURN * t² / 2, and by TURN * t / SPIN_DAMPING afterwards.
+    hold_s = math.sqrt(1 / SPIN_DAMPING**2 + 2 * abs(off) / TURN) - 1 / SPIN_DAMPING
+    return [(Stick(turn=1 if off > 0 else -1), hold_s), (Stick(), LOOK_S)]
