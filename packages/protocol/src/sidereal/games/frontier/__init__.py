@@ -19,6 +19,7 @@ It is written on `sidereal.game` and on nothing else of the engine.
 from sidereal.games.frontier.asteroids import ASTEROID as ASTEROID
 from sidereal.games.frontier.asteroids import rocks as rocks
 from sidereal.games.frontier.behaviours.flying import bots as bots
+from sidereal.games.frontier.behaviours.mixing import mixed as mixed
 from sidereal.games.frontier.fight.armour import armour as armour
 from sidereal.games.frontier.fight.armour import hurt as hurt
 from sidereal.games.frontier.fight.guns import guns as guns

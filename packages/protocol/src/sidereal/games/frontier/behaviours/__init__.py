@@ -9,5 +9,3 @@ All are of the part `bots`, and hold the same stick as people, by what their cli
 * `mixing`: a crowd of all of these;
 * `steering`: what to hold to get somewhere; `sights`: whom a bot sees.
 """
-
-from sidereal.games.frontier.behaviours.mixing import mixed as mixed
