@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,7 @@ from sidereal.protocol.limits import REPAIRED_BODIES_MAX, REPAIRED_TICKS_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_COMPONENTS, Begin, Schema
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, ProposalLimits
 from sidereal.replication.repairs import GAP, Repairs
 from sidereal.replication.validate import (
     DISPLACEMENT_SLACK,
@@ -43,6 +46,7 @@ class Rig:
     def __init__(self) -> None:
         self.columns = Columns(SCHEMA, 256)
         self.repairs = Repairs(RULES)
+        self.limits = LIMITS.proposals
         self.put(STRUCK, 0.0)
 
     def put(self, net_id: int, x: float, tick: int = HEARD, shard: int = SHARD) -> None:
@@ -93,7 +97,8 @@ class Rig:
     def _proposed(self, records: np.ndarray, rows: np.ndarray, now: int, shard: int) -> Proposed:
         handed = np.zeros(self.columns.capacity, np.int64)
         none = np.zeros(0, np.int64)
-        return Proposed(records, rows, self.columns, handed, none, shard, now, SCHEMA, self.repairs)
+        columns, repairs, limits = self.columns, self.repairs, self.limits
+        return Proposed(records, rows, columns, handed, none, shard, now, SCHEMA, repairs, limits)
 
 
 def _verdicts(verdicts: np.ndarray) -> list[Verdict]:
@@ -276,3 +281,117 @@ def test_no_more_are_put_elsewhere_at_once_than_take_part_in_a_repair() -> None:
         rig.put(net_id, 0.0)
     verdicts = rig.say_all(dict.fromkeys([*more, STRUCK], REACH + 50.0))
     assert verdicts == [Verdict.ACCEPTED] * REPAIRED_BODIES_MAX + [Verdict.TOO_FAR]
+
+
+def test_in_a_tick_no_more_pairs_are_looked_at_than_the_limits_allow() -> None:
+    """Each row makes a pair with all eleven of its shard, and with what that was given."""
+    rig = Rig()
+    rig.limits = ProposalLimits(repair_pairs=3 * 12)
+    for net_id in range(100, 110):
+        rig.put(net_id, 0.0)
+    rig.strike(STEP * 8)
+    x = REACH + 50.0
+    assert rig.say_all({100: x}) == [Verdict.ACCEPTED]
+    assert rig.say_all({101: x, 102: x, 103: x}) == [Verdict.ACCEPTED] * 2 + [Verdict.TOO_FAR]
+    assert rig.say_all({103: x}, now=TICK + 1) == [Verdict.ACCEPTED]
+
+
+def test_what_one_shard_says_leaves_as_much_room_for_another() -> None:
+    rig = Rig()
+    rig.limits = ProposalLimits(repair_pairs=2)
+    rig.put(8, 0.0, shard=SHARD + 1)
+    rig.put(GIVEN, 0.0, TICK - 10, shard=SHARD + 1)
+    rig.give(GIVEN, TICK - 10, before=SHARD)
+    rig.columns.free(rig.columns.rows_of([GIVEN]))
+    rig.strike(STEP * 8)
+    assert rig.say(REACH + 50.0) is Verdict.ACCEPTED
+    assert rig.say_all({8: REACH + 50.0}, shard=SHARD + 1) == [Verdict.ACCEPTED]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_who_is_believed_is_the_same_as_if_all_were_compared_with_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count, side = 150, float(rng.choice([300.0, 1000.0, 2500.0]))
+    columns, repairs = Columns(SCHEMA, 256), Repairs(RULES)
+    records = np.repeat(SCHEMA.first[[1]], count)
+    records["id"], records["shard"] = np.arange(1, count + 1), rng.choice([SHARD, SHARD + 1], count)
+    records["radius"], records["tick"] = rng.exponential(8.0, count) + 1.0, HEARD
+    ticks = TICK - rng.integers(4, 20, 20)
+    records["tick"][: len(ticks)] = ticks - rng.integers(0, 5, len(ticks))
+    for axis in ("x", "y", "vx", "vy"):
+        records[axis] = rng.uniform(0.0, side if axis in "xy" else 200.0, count)
+    columns.load(records)
+    given = columns.rows_of(np.arange(1, len(ticks) + 1))
+    for row, tick in zip(given, ticks.tolist(), strict=True):
+        repairs.note_given(columns, np.array([row]), np.zeros(1, np.uint16), tick, LATELY)
+    rows = columns.rows_of(rng.permutation(np.arange(1, count + 1))[:40])
+    rows = rows[columns["shard"][rows] == SHARD]
+    said = columns.store(rows, SCHEMA.exact_record)
+    said["tick"] = TICK
+    said["x"] += rng.uniform(-200.0, 200.0, len(said))
+    none = np.zeros(0, np.int64)
+    proposed = Proposed(said, rows, columns, none, none, SHARD, TICK, SCHEMA, repairs)
+    missing = rng.uniform(0.0, 20.0, len(said))
+    believed = repairs.believe(proposed, np.arange(len(said)), missing)
+    ways = [
+        _Way(
+            int(columns.net_id[row]),
+            float(columns["radius"][row]),
+            begin,
+            _place(columns, row, begin),
+        )
+        for row, begin in zip(
+            given, np.maximum(columns.tick[given], ticks - REPAIRED_TICKS_MAX).tolist(), strict=True
+        )
+        if columns["shard"][row] == SHARD
+    ]
+    expected = [
+        nth
+        for nth, (record, lacks) in enumerate(zip(said, missing.tolist(), strict=True))
+        if _is_explained(columns, int(rows[nth]), record, lacks, ways)
+    ]
+    assert believed.tolist() == expected
+    assert 0 < len(expected) < len(said)
+
+
+class _Way(NamedTuple):
+    """An entity that was given, and from when on it may have pushed another one."""
+
+    net_id: int
+    radius: float
+    begin: int
+    place: tuple[float, float]
+
+    def explains(self, record: np.void, line: float) -> bool:
+        off = math.dist((record["x"], record["y"]), self.place)
+        return off <= (TICK - self.begin) * STEP + self.radius + line
+
+
+def _is_explained(
+    columns: Columns, row: int, record: np.void, missing: float, ways: list[_Way]
+) -> bool:
+    """Tell whether it may have come of what was given, as the rules have it: one by one."""
+    since = int(columns.tick[row])
+    ways = [
+        way
+        for way in ways
+        if way.net_id != record["id"]
+        and missing <= min(2 * (since - way.begin), REPAIRED_TICKS_MAX)
+    ]
+    flown = max((TICK - way.begin for way in ways), default=0) * STEP
+    here, line = _place(columns, row, TICK), 0.0
+    apart = sorted(
+        (math.dist(here, _place(columns, other, TICK)) - columns["radius"][other] - flown, other)
+        for other in np.flatnonzero(columns.alive & (columns["shard"] == SHARD)).tolist()
+    )
+    for far, other in apart[:REPAIRED_BODIES_MAX]:
+        if far > line:
+            break
+        line += 2.0 * float(columns["radius"][other]) + GAP
+    return any(way.explains(record, line) for way in ways)
+
+
+def _place(columns: Columns, row: int, tick: int) -> tuple[float, float]:
+    elapsed_s = (tick - int(columns.tick[row])) * RULES.tick_s
+    x, y = (columns[axis][row] + columns[f"v{axis}"][row] * elapsed_s for axis in "xy")
+    return float(x), float(y)

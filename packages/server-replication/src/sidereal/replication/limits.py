@@ -74,6 +74,9 @@ class ProposalLimits:
             inputs are flown again.
         unreported_s: how long an entity may have left its straight line before a record of it comes
             through; a shard that is silent for half as long is fenced.
+        repair_pairs: to believe repairs of a shard, so many pairs are looked at in a tick: each
+            entity that is elsewhere with all that the shard has, and with all that it was given
+            lately; 10 ns each. The largest repair needs these if the shard has 16,000 of both.
     """
 
     superseded_ticks: int = 40
@@ -82,6 +85,7 @@ class ProposalLimits:
     spawn_reach: float = 100.0
     keys_ticks: int = 400
     unreported_s: float = 2.0
+    repair_pairs: int = 1 << 21
 
     def __post_init__(self) -> None:
         """Check them."""

@@ -159,6 +159,7 @@ NOT_COUNTED: Final[Mapping[str, str]] = {
     "authority.later_calls": "bounds what hooks ask for; the simulated one asks for one a player",
     "authority.world.*": "how often, or how far back, is looked; nothing is lost by it",
     "authority.proposals.spawn_reach": "how near is near; what is beyond is counted as too late",
+    "authority.proposals.repair_pairs": "bounds liars that have far more than a run has",
     "authority.ownership.horizon_s_*": "how far is looked ahead; nothing is lost by it",
     "authority.ownership.home_ticks": "how far is looked back; nothing is lost by it",
     "authority.ownership.island_rounds": "islands of a run lie within two rounds",
