@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from hits import HitsOnce
 
 from sidereal.game import Body
 from sidereal.games.frontier import ASTEROID
@@ -94,4 +95,4 @@ def _stock(truth: Truth) -> Stock:
 
 def of_frontier() -> list[Judge]:
     """Make the checkers of the whole game."""
-    return [OreIsKept(), CreditsAreEarned()]
+    return [HitsOnce(), OreIsKept(), CreditsAreEarned()]

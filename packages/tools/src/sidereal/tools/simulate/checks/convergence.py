@@ -17,7 +17,7 @@ from sidereal.protocol.state.quantize import decode_rows_untrusted, quantised, r
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import Schema, mask_of
 from sidereal.replication.replicator import Replicator
-from sidereal.tools.simulate.checks.private import agree
+from sidereal.tools.simulate.checks.private import agree, flies_nothing
 from sidereal.tools.simulate.checks.service import silence_ticks_of
 from sidereal.tools.simulate.clients import JudgedClient
 from sidereal.tools.simulate.cluster import Cluster
@@ -163,6 +163,8 @@ def _look_at_window(process: JudgedClient, client: Client, core: Replicator) -> 
     """The window is where the ship is, or where the observer looks."""
     assert client.replica is not None
     x, y = process.looks_at
+    if flies_nothing(process, core):
+        return
     if process.role is Role.PLAYER:
         present = core.world.present(core.tick)
         row = core.world.columns.rows_of(np.array([client.net_id]))

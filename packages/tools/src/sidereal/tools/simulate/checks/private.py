@@ -12,6 +12,7 @@ from sidereal.client.statistics import SessionState
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.clients import JudgedClient
 from sidereal.tools.simulate.cluster import Cluster
 
 GRID: Final = (1e-4, 1e-4, 1e-6, 1e-6, 1e-5, 1e-6)
@@ -98,7 +99,9 @@ class PrivateConverges:
             client = process.core
             if client is None or client.state is not SessionState.JOINED:
                 continue
-            if process.role is Role.PLAYER:
+            if flies_nothing(process, core):
+                cluster.exercised["pilots without a ship"] += 1
+            elif process.role is Role.PLAYER:
                 for text in self._compare(client, core):
                     yield f"{process.name} {text}"
                 cluster.exercised["private states judged"] += 1
@@ -132,6 +135,13 @@ class PrivateConverges:
                     value, true = known.values.get(field.name), columns[field.name][row]
                     if value != true:
                         yield f"has {field.name} {value}, not {true}"
+
+
+def flies_nothing(process: JudgedClient, core: Replicator) -> bool:
+    """Whether a pilot has lost what it flew: the authority gives it nothing, and it knows that."""
+    flown = [player.net_id for player in core.clients.players if player.name == process.name]
+    client = process.core
+    return process.role is Role.PLAYER and client is not None and not any([client.net_id, *flown])
 
 
 def _written(core: Replicator) -> list[str]:
