@@ -266,6 +266,7 @@ class StoreConverges:
         self._saved_within_ticks = plan.writes * write_ticks
         self._saved_within_s = self._saved_within_ticks / plan.tick_hz
         self._same: dict[bytes, _Same] = {}
+        self._absent: set[bytes] = set()
         self._looks = 0
         self._looked_at = self._stalled_at = -math.inf
         self._stalled_s = 2.0 / plan.tick_hz
@@ -300,8 +301,11 @@ class StoreConverges:
                 yield f"{key.hex()} was removed long ago, and is in the store"
         records = records[active][_saved(core.schema)]
         saved = dict(zip(uuid[active].tolist(), records.tolist(), strict=True))
+        # What an action ends is gone from the store a tick before it is from the world.
+        before, self._absent = self._absent, {key for key in due if key not in saved}
         for key in due:
-            if saved.get(key) != self._same[key].record:
+            wrong = key in before if key in self._absent else saved[key] != self._same[key].record
+            if wrong:
                 yield f"{key.hex()} is not in the store as it has been for long"
 
     def _write_down(self, cluster: Cluster, core: Replicator) -> None:
