@@ -194,6 +194,8 @@ class PredictionConverges:
             client = process.core
             if process.role is not Role.PLAYER or client is None or not client.net_id:
                 continue
+            if flies_nothing(process, core):
+                continue
             row = core.world.columns.rows_of(np.array([client.net_id]))
             view = client.view(process.local(cluster.now))
             if row[0] < 0 or view.own < 0:

@@ -138,10 +138,9 @@ class PrivateConverges:
 
 
 def flies_nothing(process: JudgedClient, core: Replicator) -> bool:
-    """Whether a pilot has lost what it flew: the authority gives it nothing, and it knows that."""
+    """Whether a pilot has lost what it flew, and the authority has not given it anything since."""
     flown = [player.net_id for player in core.clients.players if player.name == process.name]
-    client = process.core
-    return process.role is Role.PLAYER and client is not None and not any([client.net_id, *flown])
+    return process.role is Role.PLAYER and len(flown) > 0 and not any(flown)
 
 
 def _written(core: Replicator) -> list[str]:
