@@ -60,10 +60,14 @@ def put_off_ticks(core: Replicator, ghosts: int) -> int:
 
 
 class Margins:
-    """Nobody changes hands for being a little beyond a border, unless its island does."""
+    """Nobody changes hands for being a little beyond a border, unless its island does.
+
+    Who comes back to what lingered begins with the shard that it is in.
+    """
 
     def __init__(self) -> None:
         self._owners: dict[int, int] = {}
+        self._pilots: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -74,12 +78,15 @@ class Margins:
             zip(columns.net_id[rows].tolist(), columns["shard"][rows].tolist(), strict=True)
         )
         before, self._owners = self._owners, owners
+        epochs = columns["control_epoch"][rows].tolist()
+        pilots, self._pilots = self._pilots, dict(zip(owners, epochs, strict=True))
         sessions = {shard.shard: shard.peer for shard in core.shards.shards}
         sessions_before, self._sessions = self._sessions, sessions
         moved = [
             row
             for row, (net_id, owner) in zip(rows.tolist(), owners.items(), strict=True)
             if before.get(net_id, SHARD_NONE) not in (SHARD_NONE, owner)
+            and pilots.get(net_id) == self._pilots[net_id]
             # A child goes where its parent goes.
             and not int(columns.mask[row]) >> PARENT_NUMBER & 1
         ]
