@@ -1,4 +1,4 @@
-"""The game of the targets: the one that ships, and something that happens in it."""
+"""The game of the targets: ships and rocks of the one that ships, and something that happens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from sidereal.game import ALL, F4, PILOT, U1, Event, Game, Part, field
 from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
-from sidereal.games.frontier import game as frontier
+from sidereal.games.frontier import flight, rocks, talk
 from sidereal.protocol.state.schema import Schema
 
 
@@ -31,5 +31,5 @@ class Gong(Event, to=ALL, name="bursts.gong"):
 bursts = Part("bursts")
 bursts.declare(Burst, Whisper, Gong)
 
-GAME: Final = declare(Game("fuzzed", parts=[*frontier.parts, bursts]))
+GAME: Final = declare(Game("fuzzed", parts=[flight, rocks, talk, bursts]))
 SCHEMA: Final[Schema] = schema_of(GAME)

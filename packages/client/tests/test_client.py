@@ -17,13 +17,13 @@ from sidereal.client.comeback import FINAL
 from sidereal.client.interpolation import RING
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.statistics import SessionState, no_statistics
-from sidereal.game import Body, Label, Motion
+from sidereal.game import Body, Game, Label, Motion
 from sidereal.game.bits import pack
-from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.declarations import declare
 from sidereal.game.models import FreeFlight
 from sidereal.game.record import as_columns
 from sidereal.game.schema import schema_of
-from sidereal.games.frontier import Stick
+from sidereal.games.frontier import Stick, flight, rocks, talk
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason
@@ -81,7 +81,7 @@ CLIENT = Address("198.51.100.1", 50000)
 KEY = bytes(range(32))
 WALL = 1_700_000_000.0
 RULES = Rules()
-GAME = load(DEFAULT_GAME)
+GAME = declare(Game("flying", parts=[flight, rocks, talk]))
 SCHEMA = schema_of(GAME)
 SHOWN = tuple(n for n in SCHEMA.shown if SCHEMA.component(n) not in (PREDICTED, PARENT))
 FLIGHT = FreeFlight(GAME, RULES)
