@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -217,7 +218,8 @@ def test_shards_that_never_simulate_lose_their_sectors_within_five_seconds() -> 
 
 
 def test_a_flood_of_own_rows_is_dropped_unread_and_then_fenced() -> None:
-    troupe = Troupe(rocks(14, sectors=2))
+    shards = replace(LIMITS.shards, allowed_burst_s=0.1)
+    troupe = Troupe(rocks(14, sectors=2), replace(LIMITS, shards=shards))
     honest = troupe.shard("shard-1", ticks=8)
     loud = troupe.shard("shard-2", ticks=8)
     judged = []
@@ -230,13 +232,13 @@ def test_a_flood_of_own_rows_is_dropped_unread_and_then_fenced() -> None:
     troupe.core.shards.take_rows = note  # type: ignore[method-assign]
 
     def flood() -> None:
-        for _ in range(200):
+        for _ in range(1500):
             loud.propose(list(loud.bodies.values()), troupe.core.tick + 1)
 
     loud.act = flood  # type: ignore[method-assign]
     assert ticks_until_closed(troupe, loud, 20) <= 5
     assert "more than it can have to say" in loud.words
-    assert max(judged) <= 200
+    assert max(judged) <= 1500
     assert honest.closed is None
     troupe.run(4)
     assert set(troupe.owners()) == {honest.number}
