@@ -12,7 +12,6 @@ from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import SessionState
 from sidereal.game import Label, Motion
 from sidereal.game.declarations import Declarations
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.game.spawns import Spawns
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
@@ -23,11 +22,13 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
 
+from ..flying import FLYING
+
 WALL: Final = 1_700_000_000.0
 SERVER: Final = Address("192.0.2.1", 4000)
 SHARDS: Final = Address("192.0.2.1", 4001)
 RULES: Final = Rules()
-GAME: Final = load(DEFAULT_GAME)
+GAME: Final = FLYING
 STEP_S: Final = 0.01
 TIMEOUT_S: Final = 10
 

@@ -9,18 +9,17 @@ import pytest
 
 from sidereal.game import Game, Motion, Part, Stage, Step
 from sidereal.game.declarations import declare
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.games import frontier
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.shard.shard import ShardCore
 
+from ..flying import FLYING
 from .neighbours import Neighbours
 from .troupe import RULES, SIZE
 
-FRONTIER = load(DEFAULT_GAME)
-GHOST_RANGE = FRONTIER.ghost_range
+GHOST_RANGE = FLYING.ghost_range
 
 FEW_TICKS = 4
 
@@ -31,7 +30,7 @@ BAD = LinkConfig(delay_s=0.01, jitter_s=0.03, loss=0.2, duplication=0.05, reorde
 def ships(x: list[float], vx: list[float], tick: int = 0) -> np.ndarray:
     """Ships side by side, far enough apart along y."""
     rows = np.zeros(len(x), SCHEMA.full_record)
-    rows["kind"], rows["radius"], rows["mass"] = FRONTIER.kind_number("ship"), 8.0, 10.0
+    rows["kind"], rows["radius"], rows["mass"] = FLYING.kind_number("ship"), 8.0, 10.0
     rows["x"], rows["vx"], rows["tick"] = x, vx, tick
     rows["y"] = 40.0 + 30.0 * np.arange(len(x))
     return rows
@@ -44,7 +43,7 @@ class Restless:
         self.share = 0.0
         part = Part("restless")
         part.system(Stage.TICK)(self._stir)
-        self.game = declare(Game("restless_ships", parts=[frontier.game, part]))
+        self.game = declare(Game("restless_ships", parts=[frontier.flight, frontier.rocks, part]))
 
     def _stir(self, step: Step) -> None:
         motion, rows = step[Motion], step.rows()

@@ -7,7 +7,6 @@ import pytest
 
 from sidereal.game import Motion
 from sidereal.game.bits import pack
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
 from sidereal.game.record import as_columns
 from sidereal.games.frontier import Stick
@@ -17,6 +16,7 @@ from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.world import UUID
 
+from ..flying import FLYING
 from .neighbours import Neighbours
 from .troupe import RULES, SIZE
 
@@ -24,7 +24,7 @@ THRUST = pack(Stick(thrust=1))
 LEFT = pack(Stick(turn=1))
 RIGHT = pack(Stick(turn=-1))
 BRAKE = pack(Stick(brake=1))
-GAME = load(DEFAULT_GAME)
+GAME = FLYING
 FLIGHT = FreeFlight(GAME, RULES)
 PHASE_S = 0.013
 """When in a tick of the authority the pilot's inputs come."""

@@ -7,7 +7,6 @@ import pytest
 
 from sidereal.game import Game, Motion, Part, Stage, Step
 from sidereal.game.declarations import declare
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.games import frontier
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import derive_shard_key
@@ -16,7 +15,7 @@ from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.shard.shard import ShardCore
 
-FRONTIER = load(DEFAULT_GAME)
+from ..flying import FLYING
 
 RULES = Rules()
 KEY = derive_shard_key("a secret")
@@ -35,7 +34,7 @@ def turn(step: Step) -> None:
     step[Motion].vx[step.rows()] = 20.0 if step.tick % 2 else -20.0
 
 
-GAME = declare(Game("wobbling", parts=[frontier.game, wobble]))
+GAME = declare(Game("wobbling", parts=[frontier.flight, frontier.rocks, frontier.talk, wobble]))
 
 
 class Rig:
@@ -56,7 +55,7 @@ class Rig:
             now=0.0,
         )
         rows = np.zeros(RESTLESS, BASE_SCHEMA.full_record)
-        rows["kind"], rows["radius"], rows["mass"] = FRONTIER.kind_number("asteroid"), 4.0, 1.0
+        rows["kind"], rows["radius"], rows["mass"] = FLYING.kind_number("asteroid"), 4.0, 1.0
         rows["x"], rows["y"] = np.divmod(np.arange(RESTLESS), 30)
         rows["x"] = 30.0 * rows["x"] + 20.0
         rows["y"] = 30.0 * rows["y"] + 20.0

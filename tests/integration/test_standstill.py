@@ -8,7 +8,6 @@ from sidereal.client.client import Client
 from sidereal.client.events import NoticeLine
 from sidereal.client.statistics import SessionState
 from sidereal.game.bits import pack
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.games.frontier import Stick
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
@@ -16,6 +15,7 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.limits import LIMITS
 
+from ..flying import FLYING
 from .troupe import CLIENTS, RULES, WALL, ScriptedShard, Troupe, rocks
 
 THRUST = pack(Stick(thrust=1))
@@ -49,9 +49,7 @@ class Watched(Troupe):
             wall_now=WALL,
             entropy=self.entropy,
         )
-        return Client(
-            token, game=load(DEFAULT_GAME), entropy=self.entropy, now=self.now, software="test"
-        )
+        return Client(token, game=FLYING, entropy=self.entropy, now=self.now, software="test")
 
     def run(self, ticks: int, tick_s: float = RULES.tick_s) -> None:
         for _ in range(ticks):

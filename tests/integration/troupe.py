@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
@@ -52,8 +51,9 @@ from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
 from sidereal.shard.shard import ShardCore
 
-FRONTIER = load(DEFAULT_GAME)
-SCHEMA = schema_of(FRONTIER)
+from ..flying import FLYING
+
+SCHEMA = schema_of(FLYING)
 
 RULES = Rules()
 SIZE = RULES.sector_size
@@ -66,7 +66,7 @@ MOTION = SCHEMA.numbers["motion"]
 def rocks(count: int, sectors: int = 1) -> np.ndarray:
     """Rocks at rest, spread along x over so many sectors; a crowd lies in layers."""
     rows = np.zeros(count, SCHEMA.full_record)
-    rows["kind"], rows["radius"], rows["mass"] = FRONTIER.kind_number("asteroid"), 4.0, 10.0
+    rows["kind"], rows["radius"], rows["mass"] = FLYING.kind_number("asteroid"), 4.0, 10.0
     rows["x"] = np.linspace(50.0, sectors * SIZE - 50.0, count)
     layers = min(max(1, int(10.0 * count / (sectors * SIZE - 100.0))), 100)
     rows["y"] = SIZE / 2 + 9.0 * (np.arange(count) % layers - layers // 2)
@@ -228,7 +228,7 @@ class RealShard:
             server=SHARDS,
             name=name,
             incarnation=troupe.entropy(16),
-            game=FRONTIER,
+            game=FLYING,
             entropy=troupe.entropy,
             now=troupe.now,
             wall_now=WALL,
@@ -311,7 +311,7 @@ class Troupe:
         self.shard_key = bytes(range(32))
         self.now = 100.0
         self.core = Replicator(
-            game=FRONTIER,
+            game=FLYING,
             rules=RULES,
             keys=Keys(bytes(32), self.shard_key),
             client_addresses=[CLIENTS],
