@@ -271,7 +271,7 @@ async def test_a_run_that_lost_rows_says_how_many(
         with bare_errors():
             async with trio.open_nursery() as nursery:
                 end = nursery.cancel_scope.cancel
-                await run(configure(database=database_url), lambda _: end())
+                await run(configure(database=database_url, world="belt"), lambda _: end())
 
     with pytest.raises(StoreError, match=r"^2025 rows were not saved"), trio.fail_after(40):
         await run_until_announced()

@@ -309,7 +309,7 @@ async def test_no_server_is_an_error_before_any_bot() -> None:
         ({"count": 0}, "count"),
         ({"server": "world:7070"}, "URL"),
         ({"behaviour": "dance"}, "wander"),
-        ({"world": "moon"}, "--world is .moon.; there are: frontier"),
+        ({"world": "moon"}, "--world is .moon.; there are: belt"),
         ({"for_s": 0.0}, "--for"),
         ({"ramp_s": -1.0}, "--ramp"),
         ({"seed": -1}, "--seed"),

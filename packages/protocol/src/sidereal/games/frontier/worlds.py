@@ -49,12 +49,6 @@ RADIUS_MIN, RADIUS_MAX = 6.0, 12.0
 worlds = Part("worlds")
 
 
-@worlds.world("frontier", bots="mixed")
-def make_frontier(make: WorldBuilder) -> None:
-    """Make all that the game has."""
-    populate(make, PER_SIDE, WANTED)
-
-
 def populate(make: WorldBuilder, per_side: int, ships: Mapping[Kind, int]) -> None:
     """Make a home, stations, gates, a belt around them, and traffic.
 
@@ -108,6 +102,12 @@ def _strew(make: WorldBuilder, per_side: int, spared: list[tuple[float, float, f
     chosen = {name: getattr(motion, name)[kept] for name in Motion.fields}
     radius = radius[kept]
     make.spawn(ASTEROID, Motion(**chosen), Body(radius=radius, mass=_mass(radius)))
+
+
+@worlds.world("frontier", bots="mixed")
+def make_frontier(make: WorldBuilder) -> None:
+    """Make all that the game has."""
+    populate(make, PER_SIDE, WANTED)
 
 
 @worlds.world("crowd", bots="crowd")
