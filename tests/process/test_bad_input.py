@@ -84,7 +84,8 @@ def parts(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     data_dir = tmp_path_factory.mktemp("world")
     anywhere = ("--clients", "127.0.0.1:0", "--shards", "127.0.0.1:0", "--http", "127.0.0.1:0")
     places = (*anywhere, "--public-shards", format_endpoint(PUBLIC_SHARDS), "--data-dir", data_dir)
-    server = toolbox.start("replication", *places)
+    # Where nobody runs into anything, so that all fly on.
+    server = toolbox.start("replication", *places, "--world", "empty")
     endpoints = json.loads(server.wait_output(r"(\{.*\})\n"))
     key = ("--shard-key-file", data_dir / SHARD_KEY_NAME)
     shard = toolbox.start("shard", "--server", endpoints["shards"], *key)
