@@ -44,7 +44,7 @@ ANSWERS: Final[dict[str, tuple[int, str]]] = {
     "up --json /nowhere/report.json": (USAGE, "--json is '/nowhere/report.json'; it must be"),
     "up --world nowhere": (
         USAGE,
-        "--world is 'nowhere'; there are: frontier, belt, empty, star, crowd, seam",
+        "--world is 'nowhere'; there are: belt, frontier, empty, star, crowd, seam",
     ),
     "up --game sidereal.games.frontier:gaem": (
         USAGE,
