@@ -7,7 +7,6 @@ import pytest
 
 from sidereal.game import Game
 from sidereal.game.declarations import declare
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.games.frontier import flight, rocks
 from sidereal.games.frontier.asteroids import (
@@ -22,9 +21,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.simulation import Simulation
 
-FRONTIER = load(DEFAULT_GAME)
-
 RULES = Rules()
+SHIP_NUMBER = declare(Game("rocky", parts=[flight, rocks])).kind_number("ship")
 LOW, HIGH = BELT_LOW + TURN_MARGIN, BELT_HIGH - TURN_MARGIN
 MIDDLE = (LOW + HIGH) / 2
 
@@ -38,15 +36,12 @@ def simulate(
     count = max(np.size(values) for values in columns.values())
     records = np.zeros(count, BASE_SCHEMA.full_record)
     records["id"], records["epoch"], records["tick"] = 1 + np.arange(count), 1, 100
-    records["kind"], records["radius"], records["mass"] = (
-        FRONTIER.kind_number("asteroid"),
-        5.0,
-        10.0,
-    )
+    game = declare(Game("rocky", parts=[flight, rocks, belt(*(edges or (BELT_LOW, BELT_HIGH)))]))
+    records["kind"] = game.kind_number("asteroid")
+    records["radius"], records["mass"] = 5.0, 10.0
     records["x"] = records["y"] = MIDDLE
     for name, values in columns.items():
         records[name] = values
-    game = declare(Game("rocky", parts=[flight, rocks, belt(*(edges or (BELT_LOW, BELT_HIGH)))]))
     simulation = Simulation(game, schema_of(game), rules, np.random.default_rng(1))
     simulation.apply(Adopt(100, records.tobytes(), b""), 100)
     return simulation
@@ -94,7 +89,7 @@ def test_an_asteroid_far_outside_comes_back_and_one_on_its_way_is_left_alone() -
 
 
 def test_what_is_no_asteroid_may_leave() -> None:
-    simulation = simulate({"x": HIGH - 1.0, "vx": 40.0, "kind": FRONTIER.kind_number("ship")})
+    simulation = simulate({"x": HIGH - 1.0, "vx": 40.0, "kind": SHIP_NUMBER})
     assert (run(simulation, 20)[:, 0] == 40.0).all()
 
 
