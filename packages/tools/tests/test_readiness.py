@@ -8,12 +8,12 @@ import pytest
 from sidereal.tools.up.readiness import look
 
 
-def server(shards: int, ready: httpx.Response | None) -> httpx.AsyncClient:
-    """One with so many shards; None for one that does not answer when asked whether it is ready."""
+def server(ticks: list[int], ready: httpx.Response | None) -> httpx.AsyncClient:
+    """One whose shards proposed these ticks last; None: it does not say whether it is ready."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/status":
-            return httpx.Response(200, json={"shards": [{}] * shards})
+            return httpx.Response(200, json={"shards": [{"newest_tick": tick} for tick in ticks]})
         if ready is None:
             raise httpx.ReadTimeout("too slow")
         return ready
@@ -22,21 +22,26 @@ def server(shards: int, ready: httpx.Response | None) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize(
-    ("shards", "ready", "lacks"),
+    ("ticks", "ready", "lacks"),
     [
-        (1, None, "1 of 2 shards have joined"),
-        (2, httpx.Response(503, json={"detail": "the database is away"}), "the database is away"),
-        (2, None, "its server does not answer (too slow)"),
-        (2, httpx.Response(200), ""),
+        ([7], None, "1 of 2 shards have joined"),
+        ([7, -1], httpx.Response(200), "1 of 2 shards have simulated a tick"),
+        (
+            [7, 8],
+            httpx.Response(503, json={"detail": "the database is away"}),
+            "the database is away",
+        ),
+        ([7, 8], None, "its server does not answer (too slow)"),
+        ([7, 8], httpx.Response(200), ""),
     ],
 )
 async def test_what_a_world_lacks_is_said(
-    shards: int, ready: httpx.Response | None, lacks: str
+    ticks: list[int], ready: httpx.Response | None, lacks: str
 ) -> None:
-    async with server(shards, ready) as http:
+    async with server(ticks, ready) as http:
         status, why = await look(http, 2)
     assert status is not None
-    assert len(status["shards"]) == shards
+    assert len(status["shards"]) == len(ticks)
     assert why.endswith(lacks)
     assert bool(why) == bool(lacks)
 

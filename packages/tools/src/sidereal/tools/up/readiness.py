@@ -28,6 +28,9 @@ async def look(http: httpx.AsyncClient, shards: int) -> tuple[dict[str, Any] | N
     joined = len(status["shards"])
     if joined < shards:
         return status, f"{joined} of {shards} shards have joined"
+    working = sum(shard["newest_tick"] >= 0 for shard in status["shards"])
+    if working < shards:
+        return status, f"{working} of {shards} shards have simulated a tick"
     try:
         answer = await http.get("/readyz")
     except httpx.HTTPError as error:
