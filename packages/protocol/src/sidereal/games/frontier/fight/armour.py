@@ -16,8 +16,10 @@ from sidereal.game import (
     SHARDS,
     U1,
     U4,
+    Bools,
     Component,
     Entity,
+    Floats,
     Indices,
     Motion,
     Part,
@@ -40,6 +42,9 @@ RAM_FREE: Final = 2000.0
 """Energy of a bump that hurts nobody, t unit²/s²: of two ships that meet at 30 units/s."""
 RAM_HP: Final = 0.002
 """Hp that a unit of energy beyond that takes: a rock at full speed, half of a ship."""
+
+ROUNDED: Final = 0.5
+"""Hp by which a shield may have grown more than it seems: it travels in steps."""
 
 SHOT, RAMMED = range(2)
 """How a ship is hurt."""
@@ -71,6 +76,18 @@ armour.gauge(Hull.hp, label="hull", colour="#e76")
 armour.gauge(Shield.hp, label="shield", colour="#6af")
 for craft in CRAFT:
     armour.extend(craft, Hull(), Shield(), Struck())
+
+
+@armour.rule(Hull)
+def stays_dead(before: Hull, after: Hull, _dt: Floats) -> Bools:
+    """Believe in no ship that comes back from death."""
+    return np.asarray((before.hp > 0) | (after.hp <= 0))
+
+
+@armour.rule(Shield)
+def grows_slowly(before: Shield, after: Shield, dt: Floats) -> Bools:
+    """Believe in no shield that grows faster than shields do."""
+    return np.asarray(after.hp - before.hp <= REGROW * dt + ROUNDED)
 
 
 def hurt(step: Step, rows: Indices, amount: ArrayLike, by: ArrayLike, how: int = SHOT) -> None:

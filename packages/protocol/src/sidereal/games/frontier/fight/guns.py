@@ -21,7 +21,7 @@ from sidereal.game import (
 )
 from sidereal.games.frontier.asteroids import ASTEROID
 from sidereal.games.frontier.fight.armour import Hull
-from sidereal.games.frontier.fight.shots import Shot, leave_muzzle
+from sidereal.games.frontier.fight.shots import MASS, Shot, leave_muzzle
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import STATION, Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT
@@ -49,7 +49,7 @@ class Gun(Component, audience=PILOT):
 BULLET = guns.kind(
     "bullet",
     Motion(),
-    Body(radius=RADIUS, mass=0.01),
+    Body(radius=RADIUS, mass=MASS),
     Shot(damage=DAMAGE),
     spawned_by=SHARD,
     touches=(*CRAFT, ASTEROID, STATION),

@@ -21,6 +21,7 @@ from sidereal.game import (
     Bools,
     Component,
     Entity,
+    Floats,
     Indices,
     Motion,
     Part,
@@ -31,7 +32,7 @@ from sidereal.game import (
 )
 from sidereal.games.frontier.asteroids import ASTEROID
 from sidereal.games.frontier.fight.armour import Hull
-from sidereal.games.frontier.fight.shots import Shot, leave_muzzle
+from sidereal.games.frontier.fight.shots import MASS, Shot, leave_muzzle
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import STATION, Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT
@@ -89,7 +90,7 @@ class Seeker(Component, saved=False):
 MISSILE = missiles.kind(
     "missile",
     Motion(),
-    Body(radius=1.5, mass=0.01),
+    Body(radius=1.5, mass=MASS),
     Shot(damage=DAMAGE),
     Seeker(),
     spawned_by=SHARD,
@@ -102,6 +103,12 @@ missiles.look(MISSILE, symbol="diamond", colour="#f84", size=2.5)
 missiles.gauge(Magazine.left, label="missiles", colour="#f84")
 for craft in CRAFT:
     missiles.extend(craft, Magazine(), Supplied(), Loaded())
+
+
+@missiles.rule(Loaded)
+def stay_loaded(before: Loaded, after: Loaded, _dt: Floats) -> Bools:
+    """Believe in no missile that is loaded twice."""
+    return np.asarray(after.missiles >= before.missiles)
 
 
 @missiles.model(Magazine, reads=(Motion, Stick, Hull, Docked), stage=Stage.TICK)

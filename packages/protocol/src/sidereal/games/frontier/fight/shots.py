@@ -16,6 +16,7 @@ from sidereal.game import (
     F8,
     U4,
     Body,
+    Bools,
     Component,
     Entity,
     Event,
@@ -34,6 +35,8 @@ MUZZLE: Final = 9.0
 """How far from the middle of its ship a shot begins, world units."""
 DAMAGE_MAX: Final = 100.0
 """Of a shot, hp."""
+MASS: Final = 0.01
+"""Of whatever is shot, t."""
 SIZE: Final = 0.75
 """How large the flash of a hit is, world units for each hp."""
 SIZE_MAX: Final = DAMAGE_MAX * SIZE
@@ -61,6 +64,14 @@ class Hit(Event):
 
 shots.declare(Shot)
 shots.effect(Hit, kind="burst", size=Hit.size, colour="#fd8", seconds=0.3, sound="clank")
+
+
+@shots.rule(Shot)
+def stays_a_shot(before: Shot, after: Shot, _dt: Floats) -> Bools:
+    """Believe in no shot that hurts more than its kind, or becomes another one later."""
+    new = before.by == 0
+    same = (after.by == before.by) & (after.until == before.until)
+    return np.asarray((after.damage <= before.damage) & (new | same))
 
 
 def leave_muzzle(ship: Motion, course: Floats, speed: float) -> Motion:

@@ -22,8 +22,10 @@ from sidereal.game import (
     SYSTEMS,
     U4,
     Body,
+    Bools,
     Component,
     Event,
+    Floats,
     Indices,
     Label,
     Meta,
@@ -34,6 +36,7 @@ from sidereal.game import (
     Transaction,
 )
 from sidereal.games.frontier.fight.armour import Hull
+from sidereal.games.frontier.fight.shots import MASS as SHOT_MASS
 from sidereal.games.frontier.ships import RADIUS, Stick
 from sidereal.games.frontier.trade.stations import STATION, Anchor, Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT, MASS
@@ -81,6 +84,28 @@ class Moored(Event):
 docking.effect(Moored, kind="ring", size=RADIUS, colour="#9cf", sound="clank")
 for craft in CRAFT:
     docking.extend(craft, Heard())
+
+
+@docking.rule(Body)
+def weighs_the_same(before: Body, after: Body, _dt: Floats) -> Bools:
+    """Believe in no other change of a body than that a ship docks or leaves.
+
+    What is shot has a group from when it is new.
+    """
+    was_held, is_held = _is_held(before), _is_held(after)
+    free = (before.mass == MASS) & (before.group == 0)
+    frees = (after.mass == MASS) & (after.group == 0)
+    shot = (before.mass == np.float32(SHOT_MASS)) & (before.group == 0)
+    same_mass = after.mass == before.mass
+    same = same_mass & (after.group == before.group)
+    moors = (free | was_held) & is_held
+    holds = same | moors | (was_held & frees) | (shot & same_mass)
+    return np.asarray((after.radius == before.radius) & holds)
+
+
+def _is_held(body: Body) -> Bools:
+    """Tell which bodies are as those of who is docked, bool[n]."""
+    return np.asarray((body.mass == MASS_HELD) & (body.group != 0))
 
 
 @docking.model(Motion, reads=(Docked,))

@@ -22,6 +22,7 @@ from sidereal.game import (
     SHARDS,
     SYSTEMS,
     U4,
+    Bools,
     Component,
     Event,
     Floats,
@@ -95,6 +96,12 @@ market.effect(Sold, kind="flash", size=RADIUS, colour="#fd8", sound="chime")
 market.extend(STATION, Market())
 for craft in CRAFT:
     market.extend(craft, Paid(), Mended())
+
+
+@market.rule(Mended)
+def stays_mended(before: Mended, after: Mended, _dt: Floats) -> Bools:
+    """Believe in no hull that is mended twice for what was paid once."""
+    return np.asarray(after.hull >= before.hull)
 
 
 def glut(of: Market, tick: int) -> Floats:
@@ -203,9 +210,9 @@ def mend(tx: Transaction) -> None:
 
 @market.system
 def mend_hulls(step: Step) -> None:
-    """Mend what is paid for and not done yet."""
+    """Mend what is paid for and not done yet, of who is alive."""
     paid, mended, rows = step[Paid], step[Mended], step.rows(Paid, Mended, Hull)
-    rows = rows[paid.hull[rows] != mended.hull[rows]]
+    rows = rows[(paid.hull[rows] != mended.hull[rows]) & (step[Hull].hp[rows] > 0)]
     hp = step[Hull].hp[rows] + (paid.hull[rows] - mended.hull[rows])
     step[Hull].hp[rows] = np.minimum(hp, HULL_MAX)
     mended.hull[rows] = paid.hull[rows]

@@ -11,6 +11,7 @@ were lost where the ship changed hands: the pilot is told how many.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Final
 
 import numpy as np
@@ -24,8 +25,10 @@ from sidereal.game import (
     U1,
     U4,
     Body,
+    Bools,
     Component,
     Event,
+    Floats,
     Label,
     Meta,
     Motion,
@@ -38,6 +41,7 @@ from sidereal.game import (
     WorldBuilder,
     field,
 )
+from sidereal.games.frontier.ships import RADIUS as SHIP_RADIUS
 from sidereal.games.frontier.ships import SHIP
 
 GATES: Final = ((0.0, 600.0), (400.0, 1000.0), (0.0, 1400.0), (-400.0, 1000.0))
@@ -51,6 +55,19 @@ LAP_MAX: Final = 3600
 AGAIN_AFTER: Final = 60
 """Ticks after which the first gate starts the clock anew for who has not been at the second: it may
 be told again of a ship that changes hands in it."""
+
+LEG: Final = min(
+    math.dist(gate, GATES[nth - 1]) - 2 * (RADIUS + SHIP_RADIUS) for nth, gate in enumerate(GATES)
+)
+"""The shortest way from a touch of one gate to a touch of the next, world units."""
+LEG_MIN: Final = math.floor(LEG / (SHIP.speed_max * TICK_S)) - 1
+"""Ticks that it takes at least."""
+LAP_MIN: Final = len(GATES) * LEG_MIN
+"""Ticks that a lap takes at least."""
+LATE: Final = 20
+"""Ticks by which a shard may say late that a gate was passed."""
+AHEAD: Final = 40
+"""Ticks by which the clock of a shard may be ahead when it asks for the end of a lap."""
 
 races = Part("races")
 
@@ -123,6 +140,28 @@ def place_gates(make: WorldBuilder) -> None:
     make.spawn(GATE, Motion(x=places[:, 0], y=places[:, 1]), Gate(number=number), label)
 
 
+@races.rule(Lap)
+def takes_its_time(before: Lap, after: Lap, dt: Floats) -> Bools:
+    """Believe in no gate that is passed sooner than a ship can be there, and in no other clock.
+
+    The clock of a lap stays, and starts anew later.
+    """
+    was, now = before.next.astype(np.int64), after.next.astype(np.int64)
+    legs = np.floor((dt / TICK_S + LATE) / LEG_MIN)
+    goes_on = (after.since == before.since) & (now >= was) & (now - was <= legs)
+    goes_on &= (was > 0) | (now == 0)
+    starts = (after.since > before.since) & (now >= 1) & (now - 1 <= legs)
+    return np.asarray(goes_on | starts)
+
+
+@races.rule(Count)
+def counts_ticks(before: Count, after: Count, dt: Floats) -> Bools:
+    """Believe in no ticks that have not been, nor in fewer, but from a new start on."""
+    was, now = before.ticks.astype(np.float64), after.ticks.astype(np.float64)
+    passed = dt / TICK_S + 1
+    return np.asarray((now <= was + passed) & ((now >= was) | (now <= passed)))
+
+
 @races.model(Count, reads=(Lap,), stage=Stage.TICK)
 def count(own: Rows) -> None:
     """Count the ticks of who is in a lap."""
@@ -160,7 +199,8 @@ def finish(tx: Transaction, started: Tick, ended: Tick, counted: Tick) -> None:
     """Take down the time of a lap, and tell of it."""
     ticks, before = ended - started, tx.get(tx.own, Laps.ended)
     lost = max(0, ticks - counted)
-    tx.require(0 < ticks <= LAP_MAX, "no lap takes so long")
+    tx.require(LAP_MIN <= ticks <= LAP_MAX, "no lap takes so long")
+    tx.require(ended <= tx.tick + AHEAD, "it has not ended yet")
     tx.require(not started < before <= ended, "this lap has been taken down")
     tx.set(tx.own, Laps.ended, ended)
     tx.set(tx.own, Laps.lost, lost)

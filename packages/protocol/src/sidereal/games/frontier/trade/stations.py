@@ -16,8 +16,10 @@ from sidereal.game import (
     SHARDS,
     U1,
     Body,
+    Bools,
     Component,
     Entity,
+    Floats,
     Label,
     Motion,
     Part,
@@ -70,6 +72,13 @@ stations.look(STATION, symbol="square", colour="#9cf", size=RADIUS, label=Label.
 stations.compass(STATION)
 for craft in CRAFT:
     stations.extend(craft, Docked())
+
+
+@stations.rule(Anchor)
+def holds_fast(before: Anchor, after: Anchor, _dt: Floats) -> Bools:
+    """Believe in no anchor that is moved, or lifted."""
+    same = (after.x == before.x) & (after.y == before.y) & (after.holds == before.holds)
+    return np.asarray((before.holds == 0) | same)
 
 
 def place_stations(make: WorldBuilder) -> None:

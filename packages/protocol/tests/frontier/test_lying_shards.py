@@ -1,0 +1,235 @@
+"""What a shard says that can't be is not believed, and what only actions write it can't say.
+
+The shards are real ones. Their game has a system that lies about one entity, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from sidereal.game import (
+    AUTHORITY,
+    SHARD,
+    Body,
+    Component,
+    Game,
+    Kind,
+    Motion,
+    Parent,
+    Step,
+)
+from sidereal.game.builtin import Predicted
+from sidereal.game.declarations import declare
+from sidereal.games import frontier
+from sidereal.games.frontier import ASTEROID, SHIP
+from sidereal.games.frontier.fight.armour import Hull, Shield, Struck
+from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, Gun
+from sidereal.games.frontier.fight.missiles import Loaded, Magazine, Seeker, Supplied
+from sidereal.games.frontier.fight.shots import Shot
+from sidereal.games.frontier.fight.wrecks import Wreck
+from sidereal.games.frontier.ore.books import Books
+from sidereal.games.frontier.ore.breaking import Worn
+from sidereal.games.frontier.ore.cargo import Hold, Lump
+from sidereal.games.frontier.trade.docking import MASS_HELD, Heard
+from sidereal.games.frontier.trade.market import Market, Mended, Paid, Purse
+from sidereal.games.frontier.trade.races import (
+    LAP_MIN,
+    LEG_MIN,
+    Best,
+    Count,
+    Fastest,
+    Lap,
+    Laps,
+    finish,
+)
+from sidereal.games.frontier.trade.stations import STATION, Anchor, Docked
+from sidereal.games.frontier.traffic.kinds import MASS, Mind
+from sidereal.testing import World
+
+Worlds = Callable[..., World]
+Lie = Callable[[Step, np.ndarray], None]
+
+MAY_LIE: Final[dict[type[Component], str]] = {
+    Motion: "the engine bounds speed and displacement",
+    Parent: "the engine lets nobody have another one",
+    Predicted: "it is about a client's picture",
+    Struck: "whoever simulates a ship knows alone what has hurt it",
+    Gun: "a shard may spawn bullets: the engine bounds how many",
+    Magazine: "likewise missiles",
+    Seeker: "a missile flies as its shard wants",
+    Mind: "so do the ships of the game",
+    Worn: "whoever simulates a rock knows alone what strikes it; the books say what comes of it",
+    Heard: "a pilot is told something once more",
+    Wreck: "a wreck does nothing",
+}
+"""Components of which a shard may say what it likes, and why nobody has anything of it."""
+
+
+class Liars:
+    """A game whose shards lie about an entity, once, when they are told to."""
+
+    def __init__(self, lie: Lie) -> None:
+        self.about: list[int] = []
+        self.game = Game("liars", parts=[frontier.game])
+        self.lie = lie
+        self.game.system(self.tell)
+
+    def tell(self, step: Step) -> None:
+        """Tell the lie."""
+        rows = step.rows(Body)
+        rows = rows[np.isin(step.id[rows], self.about)]
+        if len(rows):
+            self.about.clear()
+            self.lie(step, rows)
+
+
+def writing(component: type[Component], **values: float) -> Lie:
+    """Say some values of a component."""
+
+    def lie(step: Step, rows: np.ndarray) -> None:
+        for name, value in values.items():
+            getattr(step[component], name)[rows] = value
+
+    return lie
+
+
+def truth(world: World, component: type[Component], entity: int) -> dict[str, Any]:
+    """What the authority has of a component of an entity."""
+    return {name: getattr(world[component], name)[entity] for name in component.fields}
+
+
+def world_of(worlds: Worlds, lie: Lie, kind: Kind, *begins: Component) -> tuple[World, int, Liars]:
+    """Give a world in which an entity has been for a while, of which shards will lie."""
+    liars = Liars(lie)
+    world = worlds(liars.game)
+    entity = world.spawn(kind, Motion(x=300), *begins)
+    world.run(seconds=1)
+    return world, entity, liars
+
+
+ROCK: Final = Body(radius=20, mass=67)
+SECOND: Final = Lap(next=2, since=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "begins", "component", "says"),
+    [
+        (ASTEROID, (ROCK,), Body, {"mass": 1}),
+        (ASTEROID, (ROCK,), Body, {"radius": 19}),
+        (ASTEROID, (ROCK,), Body, {"group": 1}),
+        (ASTEROID, (ROCK,), Body, {"mass": MASS_HELD, "group": 1}),
+        (STATION, (), Body, {"mass": MASS}),
+        (STATION, (), Anchor, {"x": 350}),
+        (STATION, (), Anchor, {"y": 50}),
+        (SHIP, (), Body, {"mass": MASS_HELD}),
+        (SHIP, (), Body, {"mass": 500}),
+        (SHIP, (Shield(hp=10), Struck(when=10_000)), Shield, {"hp": 30}),
+        (SHIP, (Mended(hull=50),), Mended, {"hull": 0}),
+        (SHIP, (Loaded(missiles=5),), Loaded, {"missiles": 4}),
+        (SHIP, (), Lap, {"next": 1}),
+        (SHIP, (SECOND,), Lap, {"next": 4}),
+        (SHIP, (SECOND,), Lap, {"next": 1}),
+        (SHIP, (SECOND,), Lap, {"since": 2}),
+        (SHIP, (SECOND,), Lap, {"since": 0, "next": 0}),
+        (SHIP, (SECOND,), Lap, {"since": 20, "next": 4}),
+    ],
+)
+def test_what_can_not_be_is_not_believed(
+    sidereal_world: Worlds,
+    kind: Kind,
+    begins: tuple[Component, ...],
+    component: type[Component],
+    says: dict[str, float],
+) -> None:
+    world, entity, liars = world_of(sidereal_world, writing(component, **says), kind, *begins)
+    before = truth(world, component, entity)
+    assert any(before[name] != value for name, value in says.items())
+    liars.about.append(entity)
+    world.run(seconds=1)
+    assert not liars.about
+    assert truth(world, component, entity) == before
+    assert world.owner(entity) == 0
+
+
+@pytest.mark.parametrize("ticks", [100, 900])
+def test_a_ship_is_not_flown_for_more_or_fewer_ticks_than_there_were(
+    sidereal_world: Worlds, ticks: int
+) -> None:
+    lie = writing(Count, ticks=ticks)
+    world, entity, liars = world_of(sidereal_world, lie, SHIP, SECOND, Count(ticks=500))
+    before, tick = int(world[Count].ticks[entity]), world.tick
+    liars.about.append(entity)
+    world.run(seconds=1)
+    assert not liars.about
+    assert abs(int(world[Count].ticks[entity]) - before - (world.tick - tick)) <= 2
+
+
+def test_a_dead_ship_stays_dead(sidereal_world: Worlds) -> None:
+    world, entity, liars = world_of(sidereal_world, writing(Hull, hp=0), SHIP)
+    liars.about.append(entity)
+    world.run(ticks=2)
+    assert world[Hull].hp[entity] == 0
+    liars.lie = writing(Hull, hp=100)
+    liars.about.append(entity)
+    world.run(seconds=1)
+    assert world.count(SHIP) == 0
+
+
+def test_a_shot_hurts_no_more_than_its_kind(sidereal_world: Worlds) -> None:
+    def shooting(damage: float) -> Lie:
+        def lie(step: Step, rows: np.ndarray) -> None:
+            shot = Shot(by=step.id[rows], until=step.tick + 100, damage=damage)
+            step.spawn(BULLET, Motion(x=step[Motion].x[rows], y=100), shot)
+
+        return lie
+
+    for damage, shots in ((DAMAGE, 1), (DAMAGE + 1, 0)):
+        world, entity, liars = world_of(sidereal_world, shooting(damage), SHIP)
+        liars.about.append(entity)
+        world.run(seconds=1)
+        assert not liars.about
+        assert world.count(BULLET) == shots
+
+
+@pytest.mark.parametrize(
+    ("ticks", "ahead", "why"),
+    [
+        (LAP_MIN, 0, None),
+        (LAP_MIN - 1, 0, "no lap takes so long"),
+        (LAP_MIN, 100, "it has not ended yet"),
+    ],
+)
+def test_no_lap_is_taken_down_that_nobody_can_fly(
+    sidereal_world: Worlds, ticks: int, ahead: int, why: str | None
+) -> None:
+    def lie(step: Step, rows: np.ndarray) -> None:
+        ended = step.tick + ahead
+        step.ask(finish, at=rows, started=ended - ticks, ended=ended, counted=ticks)
+
+    world, entity, liars = world_of(sidereal_world, lie, SHIP)
+    world.run(ticks=LAP_MIN)
+    liars.about.append(entity)
+    world.run(seconds=1)
+    assert [refused.why for refused in world.refused(finish)] == ([why] if why else [])
+    assert world[Laps].best[entity] == (0 if why else ticks)
+    assert LEG_MIN > 20
+
+
+def test_what_is_worth_something_only_actions_write() -> None:
+    game = declare(frontier.game)
+    worth: set[object] = {type(component) for component in (*game.accounts, *game.shares)}
+    assert {Purse, Best, Books, Fastest} <= worth
+    written = {each for each in game.components if each.writer is AUTHORITY}
+    assert {Hold, Lump, Laps, Market, Docked, Paid, Supplied, *worth} <= written
+
+
+def test_all_that_shards_write_has_a_rule_or_a_reason_to_have_none() -> None:
+    game = declare(frontier.game)
+    written = {each for each in game.components if each.writer is SHARD}
+    ruled = {rule.component for rule in game.rules}
+    assert not ruled & set(MAY_LIE)
+    assert ruled | set(MAY_LIE) == written
