@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Final
 
@@ -75,6 +76,7 @@ from sidereal.replication.http.credentials import (
     read_login_untrusted,
     read_register_untrusted,
 )
+from sidereal.replication.keeping.names import is_readable, joins, shows
 
 LAYOUT: Final = SCHEMA.controls
 MOVES: Final = SCHEMA.numbers[MOTION.name]
@@ -366,7 +368,10 @@ def call_seeds() -> Iterator[bytes]:
 
 def read_register(body: bytes) -> None:
     form = read_register_untrusted(body)
-    assert form.name.isprintable()
+    folded = unicodedata.normalize("NFKC", form.name)
+    assert is_readable(form.name)
+    assert joins(folded)
+    assert shows(folded)
     assert form.name.strip() == form.name
     assert 1 <= len(form.name.encode()) <= NAME_SIZE_MAX
     assert len(form.password) >= PASSWORD_LENGTH_MIN
@@ -375,7 +380,7 @@ def read_register(body: bytes) -> None:
 
 def read_login(body: bytes) -> None:
     form = read_login_untrusted(body)
-    assert form.name.isprintable()
+    assert is_readable(form.name)
     assert not form.anonymous or not (form.name or form.password)
     assert len(form.password.encode()) <= PASSWORD_SIZE_MAX
 

@@ -201,6 +201,15 @@ async def test_taken_name_is_a_conflict(endpoint: Endpoint) -> None:
         ("admin\u115f", "letters"),
         ("admin\u2800", "letters"),
         ("admin\u2010", "letters"),
+        ("\u200dann", "joiners"),
+        ("سلمى\u200c", "joiners"),
+        ("می\u200c\u200cخواهم", "joiners"),
+        ("می \u200cخواهم", "joiners"),
+        ("ad\u200cmin", "joiners"),
+        ("ශ්\u200dr", "joiners"),
+        ("\u200c", "joiners"),
+        ("\u0301", "shows"),
+        ("می\u2067خواهم", "printable"),
         (7, "must be a text"),
         (None, "must be a text"),
     ],
@@ -211,7 +220,11 @@ async def test_name_that_breaks_a_rule_is_named(endpoint: Endpoint, name: Any, w
 
 
 @pytest.mark.parametrize(
-    "name", ["x", "x" * 24, "é" * 12, "名前", "a b", "O'Neil-3", "नमस्ते", "سلمى", "Đặng", "Ånna 😀"]
+    "name",
+    [
+        *("x", "x" * 24, "é" * 12, "名前", "a b", "O'Neil-3", "नमस्ते", "سلمى", "Đặng", "Ånna 😀"),
+        *("می\u200cخواهم", "ශ්\u200dරී", "র\u200d্য", "👩\u200d🚀"),
+    ],
 )
 async def test_name_at_the_edge_of_the_rules_is_accepted(endpoint: Endpoint, name: str) -> None:
     assert (await endpoint.register(name)).status_code == 201

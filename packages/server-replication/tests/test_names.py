@@ -28,6 +28,8 @@ def test_folding_a_name_twice_changes_nothing() -> None:
         ("O'Neil", "O\u2019Neil"),
         ("zo\u00eb", "zoe\u0308"),
         ("a b", "a  b"),
+        ("می\u200cخواهم", "میخواهم"),
+        ("ශ්\u200dරී", "ශ්රී"),
     ],
 )
 def test_names_that_look_alike_share_a_skeleton(one: str, other: str) -> None:

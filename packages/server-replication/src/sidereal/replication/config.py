@@ -15,6 +15,7 @@ from sidereal.protocol.limits import CLIENT_SLOTS_MAX, NAME_SIZE_MAX
 from sidereal.protocol.links import PLAYER_BUDGET, describe_weak_shard_key
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.replication.http.access import AccessConfig, Observers, is_loopback
+from sidereal.replication.keeping.names import is_readable
 from sidereal.replication.keeping.urls import check_url, without_password
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.networks import read_address_untrusted
@@ -173,7 +174,7 @@ class ReplicationConfig:
         problems += [
             f"--operator is {name!r}; no account can have that name"
             for name in self.operators
-            if not 1 <= len(name.encode()) <= NAME_SIZE_MAX or not name.isprintable()
+            if not 1 <= len(name.encode()) <= NAME_SIZE_MAX or not is_readable(name)
         ]
         problems += [
             f"--host-name is {name!r}; it must be a name without a port, like world.example.org"

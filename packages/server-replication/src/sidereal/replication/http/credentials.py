@@ -9,19 +9,23 @@ from typing import Any, Final
 
 import msgspec
 
+from sidereal.game.words import JOINERS
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.message.player import Role
-from sidereal.replication.keeping.names import is_ignorable, lookalikes
+from sidereal.replication.keeping.names import (
+    is_name_letter,
+    is_readable,
+    joins,
+    lookalikes,
+    shows,
+)
 
 PASSWORD_LENGTH_MIN: Final = 8
 PASSWORD_SIZE_MAX: Final = 256
 """Bytes in UTF-8."""
 ANONYMOUS_PREFIX: Final = "anon-"
 """Names that begin so, or look so, are given, never registered."""
-NAME_CATEGORIES: Final = ("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "So")
-"""What a new name may have beside printable ASCII: letters, marks and digits of any script, and
-symbols (emoji are some)."""
 
 
 class FormError(WireError):
@@ -134,7 +138,7 @@ class _Reader:
 
 def _check_name(value: str) -> str | None:
     # Half a surrogate pair is no text, and not printable either: look before encoding.
-    if not value.isprintable():
+    if not is_readable(value):
         return "must be printable"
     if not 1 <= len(value.encode()) <= NAME_SIZE_MAX:
         return f"must have 1 to {NAME_SIZE_MAX} bytes in UTF-8"
@@ -149,17 +153,16 @@ def _check_new_name(value: str) -> str | None:
         return problem
     if "  " in value:
         return "must not have two spaces in a row"
-    if not all(map(_is_name_letter, unicodedata.normalize("NFKC", value))):
+    folded = unicodedata.normalize("NFKC", value)
+    if not all(letter in JOINERS or is_name_letter(letter) for letter in folded):
         return "must have letters, digits, symbols, spaces and ASCII punctuation only"
+    if not joins(folded):
+        return "must have joiners only between two letters that are not of ASCII, one at a time"
+    if not shows(folded):
+        return "must have something that shows"
     if any(skeleton.startswith(ANONYMOUS_PREFIX) for skeleton in lookalikes(value)):
         return f"must not begin with {ANONYMOUS_PREFIX}"
     return None
-
-
-def _is_name_letter(letter: str) -> bool:
-    if letter.isascii():
-        return letter.isprintable()
-    return unicodedata.category(letter) in NAME_CATEGORIES and not is_ignorable(letter)
 
 
 def _check_password(value: str) -> str | None:

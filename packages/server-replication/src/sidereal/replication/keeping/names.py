@@ -1,4 +1,8 @@
-"""Names of accounts: which two spellings are one name, and which two names look alike.
+"""Names of accounts: what they are made of, which two are one name, and which two look alike.
+
+A name is of any script, and shows what it has. Joiners are drawn as nothing, but Persian, Sinhala
+and others are not written without them: so they may stand where they join or part something, and
+nowhere else.
 
 Two questions, two answers. `name_key` says which account is meant by what somebody typed: case and
 compatibility forms do not matter. `lookalikes` says which names people take for another one: a new
@@ -18,6 +22,8 @@ import unicodedata
 from importlib import resources
 from importlib.metadata import version
 from typing import Final
+
+from sidereal.game.words import JOINERS
 
 DISTRIBUTION: Final = "confusable-homoglyphs"
 
@@ -43,6 +49,45 @@ IGNORABLE_RANGES: Final = (
 )
 """What is drawn as nothing: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, and
 the Braille pattern without a dot."""
+
+CATEGORIES: Final = ("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "So")
+"""What a name may have beside printable ASCII and joiners: letters, marks and digits of any script,
+and symbols (emoji are some)."""
+
+
+def is_readable(name: str) -> bool:
+    """Tell whether a text has nothing in it but what is printable, and joiners."""
+    return all(letter.isprintable() or letter in JOINERS for letter in name)
+
+
+def is_name_letter(letter: str) -> bool:
+    """Tell whether a character other than a joiner may stand in a name."""
+    if letter.isascii():
+        return letter.isprintable()
+    return unicodedata.category(letter) in CATEGORIES and not is_ignorable(letter)
+
+
+def shows(name: str) -> bool:
+    """Tell whether a name has something in it that is drawn by itself."""
+    return any(unicodedata.category(letter)[0] in "LNPS" for letter in name)
+
+
+def joins(name: str) -> bool:
+    """Tell whether each joiner of a name stands alone between two characters that it may join.
+
+    It never does between ASCII's, which are written without joiners.
+    """
+    # At both ends of a name there is nothing to join.
+    trios = zip(["", *name], name, [*name[1:], ""], strict=False)
+    return all(
+        _may_be_joined(before) and _may_be_joined(after)
+        for before, letter, after in trios
+        if letter in JOINERS
+    )
+
+
+def _may_be_joined(letter: str) -> bool:
+    return bool(letter) and not letter.isascii() and is_name_letter(letter)
 
 
 def is_ignorable(letter: str) -> bool:
