@@ -48,6 +48,7 @@ from sidereal.games.frontier.trade.races import (
 )
 from sidereal.games.frontier.trade.stations import STATION, Anchor, Docked
 from sidereal.games.frontier.traffic.kinds import MASS, Mind
+from sidereal.games.frontier.traffic.law import Offence
 from sidereal.testing import World
 
 Worlds = Callable[..., World]
@@ -61,6 +62,7 @@ MAY_LIE: Final[dict[type[Component], str]] = {
     Gun: "a shard may spawn bullets: the engine bounds how many",
     Magazine: "likewise missiles",
     Seeker: "a missile flies as its shard wants",
+    Offence: "patrols hunt, or do not: they fly as their shard wants",
     Mind: "so do the ships of the game",
     Worn: "whoever simulates a rock knows alone what strikes it; the books say what comes of it",
     Heard: "a pilot is told something once more",

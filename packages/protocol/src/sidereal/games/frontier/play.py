@@ -22,6 +22,7 @@ from sidereal.games.frontier.trade.market import market
 from sidereal.games.frontier.trade.races import races
 from sidereal.games.frontier.trade.stations import stations
 from sidereal.games.frontier.traffic.kinds import traffic
+from sidereal.games.frontier.traffic.law import law
 from sidereal.games.frontier.traffic.minds import minds
 from sidereal.games.frontier.traffic.pilots import pilots
 from sidereal.games.frontier.traffic.upkeep import upkeep
@@ -41,6 +42,7 @@ game = Game(
         pilots,
         upkeep,
         armour,
+        law,
         books,
         shots,
         guns,

@@ -1,6 +1,7 @@
 """Traffic: ships that nobody flies but the game.
 
 * `kinds`: the part `traffic`: traders, miners, pirates and patrols;
+* `law`: the part `law`: who has shot somebody peaceful;
 * `doings`: what they can be about;
 * `minds`: the part `minds`: what each kind is about, and when it changes its mind;
 * `steering`: what brings a ship to the velocity that it wants;

@@ -2,8 +2,8 @@
 
 Traders go from station to station. Miners break small rocks, and carry what comes of them to a
 station. Pirates hunt who carries ore, and flee when their shields are gone. Patrols go from station
-to station, too; they hunt pirates, and whoever has struck one that did not strike first. What they
-know is what their shard sees, and where the stations of the world are.
+to station, too; they hunt pirates, and whoever has shot somebody peaceful (`law`). What they know
+is what their shard sees, and where the stations of the world are.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from sidereal.games.frontier.traffic.doings import (
     is_at_stop,
 )
 from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind
+from sidereal.games.frontier.traffic.law import offenders
 
 EVERY: Final = 10
 """Ticks between two decisions of a kind; kinds take turns."""
@@ -46,7 +47,7 @@ SIGHT: Final = 300.0
 WATCH: Final = 180.0
 """From how far patrols hunt pirates that have done nothing, world units."""
 HELP: Final = 450.0
-"""From how far they see who has struck others, world units."""
+"""From how far they see who has done wrong, world units."""
 HELP_TICKS: Final = 100
 """For how long after it."""
 LOOT: Final = 160.0
@@ -113,11 +114,11 @@ def rob(step: Step) -> None:
 
 @minds.system(Stage.STEER)
 def guard(step: Step) -> None:
-    """Let patrols hunt who has struck others, and pirates; else they go from station to station."""
+    """Let patrols hunt who has done wrong, and pirates; else they go from station to station."""
     mind, rows = step[Mind], _free(step, PATROL, turn=7)
     if not len(rows):
         return
-    rows = _hunt(step, rows, WATCH, step.seen(PIRATE), _culprits(step))
+    rows = _hunt(step, rows, WATCH, step.seen(PIRATE), offenders(step, HELP_TICKS))
     rows = rows[(mind.doing[rows] != CALL) | is_at_stop(step, rows)]
     mind.doing[rows], mind.goal[rows] = CALL, 0
     mind.stop[rows] = step.rng.integers(0, STOPS.shape[1], len(rows))
@@ -175,18 +176,6 @@ def _hunt(step: Step, rows: Indices, sight: float, prey: Indices, culprits: Indi
     near = step.pairs(rows, hunted, within=reach).nearest()
     _follow(step, HUNT, near.a, near.b)
     return np.setdiff1d(rows, near.a)
-
-
-def _culprits(step: Step) -> Indices:
-    """Find who has struck, of late, one that is no pirate and has not struck it as late."""
-    struck, victims = step[Struck], np.setdiff1d(step.seen(Struck), step.seen(PIRATE))
-    victims = victims[step.tick - struck.when[victims].astype(np.int64) < HELP_TICKS]
-    by = step.find(struck.by[victims])
-    victims, by = victims[by >= 0], by[by >= 0]
-    crafts = np.isin(by, np.setdiff1d(step.seen(Struck), step.seen(PATROL)))
-    victims, by = victims[crafts], by[crafts]
-    began = struck.by[by] != step.id[victims]  # who runs into another is struck as well
-    return np.unique(by[began | (struck.when[by] < struck.when[victims] - HELP_TICKS)])
 
 
 def _follow(step: Step, doing: int, rows: Indices, goal: Indices) -> None:
