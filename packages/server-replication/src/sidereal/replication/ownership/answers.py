@@ -6,7 +6,9 @@ two seconds does not simulate, whatever else it sends, and is fenced. A shard is
 it can't answer. So inputs count from the moment at which it owns the entity, only if more of them
 keep coming, and not while it waits for a clock of ours that stood still. How many they are by their
 numbers does not matter: a pilot may leave out as many as it likes, and the few messages that it has
-sent may be lost. Time is counted in ticks, and such a stall adds none.
+sent may be lost. Time is counted in ticks, and such a stall adds none. Nor do ticks in which
+nothing came from the shard: its link may be cut, and silence is judged as such. But they put it off
+to twice that time at most.
 
 A shard that has not answered any pilot yet is given one pilot at a time of those that another shard
 simulates well. So even many shards that do nothing cost few pilots two seconds.
@@ -44,6 +46,7 @@ class _Asked:
         newest: newest input that the pilot has sent
         since: at this tick, the last at which nothing was overdue.
         asked_ticks: in so many ticks since then newer inputs have come.
+        silent_ticks: in so many of them no newer proposal had come from the owner.
     """
 
     owner: int
@@ -51,6 +54,7 @@ class _Asked:
     newest: int
     since: int
     asked_ticks: int = 0
+    silent_ticks: int = 0
 
 
 class Answers:
@@ -74,11 +78,15 @@ class Answers:
         self._clients = clients
         self._asked: dict[int, _Asked] = {}
         self._waiting: Counter[int] = Counter()
+        # Tick of the newest proposal of each shard, by session, when it was looked last.
+        self._heard: dict[int, int] = {}
 
     def fence_idle(self, tick: int, now: float) -> None:
         """Fence the shards that have left a pilot without an answer; once per tick."""
         asked, self._asked = self._asked, {}
         self._waiting.clear()
+        heard = {shard.peer: shard.newest_tick for shard in self._shards.shards}
+        heard, self._heard = self._heard, heard
         pilots = [p for p in self._clients.players if p.net_id != NET_ID_NONE]
         rows = self._world.columns.rows_of(np.array([p.net_id for p in pilots], np.int64))
         owners = self._world.columns["shard"][rows].tolist()
@@ -104,6 +112,7 @@ class Answers:
             elif newest > before.newest:
                 before.newest = newest
                 before.asked_ticks += 1
+            before.silent_ticks += shard.newest_tick == heard.get(shard.peer)
             self._asked[player.net_id] = before
             self._waiting[shard.peer] += waits
             since = max(before.since, shard.ahead_until)
@@ -118,4 +127,5 @@ class Answers:
 
     def _is_overdue(self, asked: _Asked, waited_ticks: int) -> bool:
         asked_enough = asked.asked_ticks >= ASKED_SHARE * self._within_ticks
-        return waited_ticks >= self._within_ticks and asked_enough
+        put_off_ticks = min(asked.silent_ticks, self._within_ticks)
+        return waited_ticks >= self._within_ticks + put_off_ticks and asked_enough
