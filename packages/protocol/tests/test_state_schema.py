@@ -15,6 +15,7 @@ from sidereal.protocol.state.schema import (
     NAMES_TAKEN,
     Schema,
 )
+from sidereal.protocol.state.values import valid_values
 
 HULL = Component(
     "hull",
@@ -271,6 +272,30 @@ def test_text_must_be_utf8_without_nul() -> None:
     records = full_rows(len(texts))
     records["name"] = texts
     assert BASE_SCHEMA.valid_rows(records).tolist() == [True, True, True, False, False, True, False]
+
+
+def test_rows_are_judged_as_their_values_are_one_by_one() -> None:
+    rng = np.random.default_rng(5)
+    records = full_rows(400)
+    for name, field in BASE_SCHEMA.fields.items():
+        rows = rng.random(400) < 0.05
+        if field.memory_dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                records[name][rows] = rng.choice([0.0, 1.0, -1e300, np.nan], rows.sum())
+        elif field.memory_dtype.kind in "iu":
+            records[name][rows] = rng.integers(0, 200, rows.sum())
+    one_by_one = np.ones(400, np.bool_)
+    for name, field in BASE_SCHEMA.fields.items():
+        one_by_one &= valid_values(field, records[name])
+    assert 0.2 < one_by_one.mean() < 0.8
+    assert BASE_SCHEMA.valid_rows(records).tolist() == one_by_one.tolist()
+    assert BASE_SCHEMA.valid_rows(records[::3]).tolist() == one_by_one[::3].tolist()
+    assert BASE_SCHEMA.valid_rows(records[:0]).tolist() == []
+
+
+def test_rows_with_other_types_than_in_memory_are_judged_as_these() -> None:
+    rows = np.array([(1.0, 2), (1e9, 2), (1.0, 0)], dtype=[("vx", "f4"), ("kind", "i8")])
+    assert BASE_SCHEMA.valid_rows(rows).tolist() == [True, False, False]
 
 
 def test_undeclared_fields_are_not_looked_at() -> None:

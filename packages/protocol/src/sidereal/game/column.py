@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -119,6 +120,10 @@ class Field:
 
     def schema_field(self) -> SchemaField:
         """Say the same in the words of the schema that both ends of a link compare."""
+        return self._schema_field
+
+    @cached_property
+    def _schema_field(self) -> SchemaField:
         options, text = self.options, self.storage.dtype == "S"
         return SchemaField(
             self.name,

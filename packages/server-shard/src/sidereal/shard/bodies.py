@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sidereal.game.touching import Filters
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.arrays import take_rows
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate, slowing
 from sidereal.protocol.state.schema import Schema
@@ -61,17 +62,16 @@ class Bodies:
         """
         records = self.valid(records)
         last = len(records) - 1 - np.unique(records["id"][::-1], return_index=True)[1]
-        records = records[np.sort(last)]
+        records = take_rows(records, np.sort(last))
         rows = self.rows_of(records["id"])
         held = np.where(rows >= 0, self.columns.epoch[rows].astype(np.int64), -1)
-        return records[records["epoch"] > held]
+        return take_rows(records, records["epoch"] > held)
 
     def valid(self, records: NDArray[np.void]) -> NDArray[np.void]:
         """Choose the rows whose values are declared, `Schema.full_record[m]`."""
         valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
         self.refused += int(len(records) - valid.sum())
-        chosen: NDArray[np.void] = records[valid]
-        return chosen
+        return take_rows(records, valid)
 
     def adopt(self, records: NDArray[np.void], tick: NDArray[np.int64]) -> Ints:
         """Take entities in, moved in straight lines from their rows' ticks.

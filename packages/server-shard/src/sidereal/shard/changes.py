@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from sidereal.game.declarations import Declarations
 from sidereal.game.schema import name_of
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.arrays import opaque, take_rows
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.families import are_followers
 from sidereal.protocol.state.quantize import codes_of
@@ -90,9 +91,10 @@ class Changes:
             number: self._collect_component(number, component, tick)
             for number, component in self._components.items()
         }
+        together = self._population.mark(whole)
         for number in self._modelled:
-            whole = np.union1d(whole, found[number][self._is_flown(found[number])])
-        found[self._motion] = self._collect_motion(tick, whole)
+            together[found[number][self._is_flown(found[number])]] = True
+        found[self._motion] = self._collect_motion(tick, together)
         return {number: found[number] for number in sorted(found) if len(found[number])}
 
     def records(self, number: int, rows: Ints, ticks: Ints) -> NDArray[np.void]:
@@ -108,7 +110,7 @@ class Changes:
         """
         population = self._population
         if number == self._motion:
-            return population.reference[rows]
+            return take_rows(population.reference, rows)
         if number == WHOLE:
             return self._wholes(rows)
         records = np.empty(len(rows), self._schema.proposed_rows[number])
@@ -128,7 +130,7 @@ class Changes:
             records[name] = known[rows]
         return records
 
-    def _collect_motion(self, tick: int, whole: Ints) -> Ints:
+    def _collect_motion(self, tick: int, whole: NDArray[np.bool_]) -> Ints:
         population, columns = self._population, self._population.columns
         for field in self._schema.component(self._motion).fields:
             # Places and headings have no ends that a body could be put back to.
@@ -136,7 +138,7 @@ class Changes:
                 np.clip(columns[field.name], *field.bounds, out=columns[field.name])
         held = population.own_rows()
         columns.tick[held] = tick
-        before = population.reference[held]
+        before = take_rows(population.reference, held)
         reference = Motion(*(before[name] for name in Motion._fields))
         truth = Motion(*(columns[name][held] for name in Motion._fields))
         changed = strayed(
@@ -148,10 +150,10 @@ class Changes:
         changed |= np.abs(truth.spin - reference.spin) * self._rules.tick_s > ANGLE_MAX
         for field in self._schema.link_fields:
             changed |= columns[field.name][held] != before[field.name]
-        if len(whole):
-            changed |= np.isin(held, whole)
+        changed |= whole[held]
         rows = held[changed]
-        population.reference[rows] = columns.store(rows, population.reference.dtype)
+        fresh = columns.store(rows, population.reference.dtype)
+        opaque(population.reference)[rows] = opaque(fresh)
         return rows[~are_followers(columns.mask[rows])]
 
     def _collect_component(self, number: int, component: Component, tick: int) -> Ints:
@@ -159,14 +161,15 @@ class Changes:
         found = []
         for field in component.fields:
             now, then = columns[field.name], known[field.name]
-            rows = np.flatnonzero(now != then)
-            if len(rows):
+            differs = now != then
+            if differs.any():
+                rows = np.flatnonzero(differs)
                 now[rows] = in_range(field, now[rows])
                 exactly = (rows - tick) % self._rules.tick_hz == 0
                 found.append(rows[_is_news(field, now[rows], then[rows], exactly)])
         if not found:
             return np.empty(0, np.int64)
-        rows = np.unique(np.concatenate(found))
+        rows = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
         rows = rows[self._population.own[rows] & columns.has(rows, number)]
         for field in component.fields:
             known[field.name][rows] = columns[field.name][rows]

@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.protocol.state.arrays import are_among
 from sidereal.protocol.state.columns import Columns
 
 Ints = NDArray[np.int64]
@@ -81,6 +83,7 @@ class Contacts:
 
 
 _NOBODY: Final = np.empty(0, np.int64)
+_COLUMNS: Final = attrgetter(*(field.name for field in fields(Contacts)))
 _NONE: Final = Contacts(_NOBODY, _NOBODY, np.empty(0, np.bool_), *[np.empty(0)] * 6)
 
 
@@ -164,11 +167,12 @@ class ContactLog:
         """Forget contacts of entities that leave their rows, those of this tick too."""
         if not len(rows):
             return
-        gone = np.isin(self.pairs.a, rows) | np.isin(self.pairs.b, rows)
-        self.pairs = self.pairs.where(~gone)
+        if len(self.pairs):
+            gone = are_among(self.pairs.a, rows) | are_among(self.pairs.b, rows)
+            self.pairs = self.pairs.where(~gone)
         noted, self._noted = self._noted, []
         for step in noted:
-            kept = ~(np.isin(step[0], rows) | np.isin(step[1], rows))
+            kept = ~(are_among(step[0], rows) | are_among(step[1], rows))
             if kept.any():
                 self._noted.append(tuple(column[kept] for column in step))
 
@@ -181,10 +185,10 @@ def between(pairs: Contacts, is_a: tuple[Bools, Bools], is_b: tuple[Bools, Bools
         is_a: bool[n] each, whether the entity on either side matches the first query.
         is_b: likewise, the second.
     """
-    there = _take(pairs, np.flatnonzero(is_a[0] & is_b[1]))
-    turns = np.flatnonzero(is_a[1] & is_b[0])
+    stays, turns = np.flatnonzero(is_a[0] & is_b[1]), np.flatnonzero(is_a[1] & is_b[0])
     if len(turns) == 0:
-        return there
+        return _take(pairs, stays) if len(stays) else _NONE
+    there = _take(pairs, stays)
     back = _take(pairs, turns)
     turned = replace(back, a=back.b, b=back.a, normal_x=-back.normal_x, normal_y=-back.normal_y)
     found = _joined((there, turned))
@@ -237,10 +241,9 @@ def _meeting(
 
 def _take(contacts: Contacts, chosen: Bools | Ints) -> Contacts:
     """Keep those, in that order."""
-    return Contacts(*(getattr(contacts, field.name)[chosen] for field in fields(Contacts)))
+    return Contacts(*(column[chosen] for column in _COLUMNS(contacts)))
 
 
 def _joined(parts: Sequence[Contacts]) -> Contacts:
     """Put contacts one after the other."""
-    columns = ([getattr(part, field.name) for part in parts] for field in fields(Contacts))
-    return Contacts(*map(np.concatenate, columns))
+    return Contacts(*map(np.concatenate, zip(*map(_COLUMNS, parts), strict=True)))

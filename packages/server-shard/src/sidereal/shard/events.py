@@ -18,7 +18,7 @@ from sidereal.game.component import Event
 from sidereal.game.declarations import Declarations
 from sidereal.game.schema import name_of, spread
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.protocol.state.arrays import Rows
+from sidereal.protocol.state.arrays import Rows, are_among
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.population import Ints, Population
 
@@ -110,7 +110,7 @@ class Events:
         for number, waiting in self._waiting.items():
             ids = waiting.rows["id"]
             due = waiting.sent <= tick - self._limits.events_resend_ticks
-            due = (due & ~np.isin(ids, held_back)) | np.isin(ids, at_once)
+            due = (due & ~are_among(ids, held_back)) | are_among(ids, at_once)
             if due.any():
                 waiting.sent[due] = tick
                 found[number] = waiting.rows[due]
@@ -119,7 +119,7 @@ class Events:
     def wait_for(self, ids: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Tell of which subjects events wait, bool[n]."""
         waiting = [each.rows["id"] for each in self._waiting.values()]
-        return np.isin(ids, np.concatenate([np.zeros(0, np.uint32), *waiting]))
+        return are_among(ids, np.concatenate([np.zeros(0, np.uint32), *waiting]))
 
     def ids_of(self, rows: Ints) -> NDArray[np.uint32]:
         """Give the ids of entities of the population."""
@@ -135,7 +135,7 @@ class Events:
         """Note that the server has these."""
         if len(nth):
             for number, waiting in self._waiting.items():
-                self._waiting[number] = waiting.take(~np.isin(waiting.rows["nth"], nth))
+                self._waiting[number] = waiting.take(~are_among(waiting.rows["nth"], nth))
 
     def _keep(self, number: int, records: Rows, tick: int) -> None:
         if tick != self._tick:

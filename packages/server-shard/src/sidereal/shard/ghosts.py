@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.arrays import are_among, join_rows, take_rows
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.limits import LIMITS
 from sidereal.shard.population import Floats, Ints, Population
@@ -111,20 +112,20 @@ class Ghosts:
             batches: for each message its tick and its `Schema.full_record[n]`, at least one.
         """
         sent = np.repeat([tick for tick, _ in batches], [len(records) for _, records in batches])
-        records = np.concatenate([records for _, records in batches])
+        records = join_rows([records for _, records in batches])
         valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
         self.refused += int(len(records) - valid.sum())
         self._newest = max(self._newest, *(tick for tick, _ in batches))
         counts = valid & (sent >= self._oldest()) & ~self._void(records, sent)
-        records, sent = records[counts], sent[counts]
+        records, sent = take_rows(records, counts), sent[counts]
         order = np.lexsort((sent, records["epoch"], records["id"]))
         ids = records["id"][order]
         last = order[np.append(ids[1:] != ids[:-1], np.ones(min(1, len(ids)), np.bool_))]
-        records, sent = records[last], sent[last]
+        records, sent = take_rows(records, last), sent[last]
         rows, epoch = self.rows_of(records["id"]), records["epoch"].astype(np.int64)
         held = np.where(rows >= 0, self.columns.epoch[rows].astype(np.int64), -1)
         newer = (epoch > held) | ((epoch == held) & (sent >= self._sent[rows]))
-        return News(records[newer], sent[newer])
+        return News(take_rows(records, newer), sent[newer])
 
     def show(self, news: News, tick: int) -> None:
         """Enter records, or replace what is held of their entities.
@@ -172,7 +173,7 @@ class Ghosts:
         fresh["id"], fresh["epoch"], fresh["tick"] = net_ids, epochs, tick
         kept = self._tombstones[self._tombstones["tick"] >= self._oldest()]
         # An entity's newest release implies its older ones.
-        kept = kept[~np.isin(kept["id"], fresh["id"])]
+        kept = kept[~are_among(kept["id"], fresh["id"])]
         self._tombstones = np.concatenate([kept, fresh])[-self._releases_max :]
 
     def _oldest(self) -> int:

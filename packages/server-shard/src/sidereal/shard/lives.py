@@ -33,6 +33,7 @@ from sidereal.game.spawns import Spawns
 from sidereal.protocol.errors import GameError, WireError
 from sidereal.protocol.ids import NET_ID_MAX, NET_ID_NONE
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.arrays import join_rows, take_rows
 from sidereal.protocol.state.reckoning import Motion, extrapolate, slowing
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.families import Families
@@ -164,7 +165,7 @@ class Lives:
         """
         records = self._spawns.make(kind, components, len(rows))
         self._keys.sign(records, rows)
-        self._admit(records[~self._keys.are_here(records)], tick)
+        self._admit(take_rows(records, ~self._keys.are_here(records)), tick)
 
     def _admit(self, records: NDArray[np.void], tick: int) -> NDArray[np.uint32]:
         """Let what is made come after the stage, as far as there is room: uint32[n] ids."""
@@ -180,7 +181,7 @@ class Lives:
             return ids
         self._left[[0, number]] -= room
         ids[chosen] = self.ids.take(room)
-        born = records[chosen]
+        born = take_rows(records, chosen)
         born["id"], born["epoch"], born["tick"] = ids[chosen], 1, tick
         shrink = slowing(born["vx"], born["vy"], self._rules.speed_max)
         born["vx"] *= shrink
@@ -249,8 +250,9 @@ class Lives:
             one gone by has moved on since, in a straight line.
         """
         parts, self._born = self._born, []
-        born = np.concatenate([np.zeros(0, self._schema.full_record), *parts])
-        born = self._families.land(born)
+        if not parts:
+            return np.zeros(0, self._schema.full_record), NOBODY
+        born = self._families.land(join_rows(parts))
         since = born["tick"].astype(np.int64)
         motion = Motion(*(born[name] for name in Motion._fields))
         moved = extrapolate(*motion, since, self._tick, self._rules.tick_s)

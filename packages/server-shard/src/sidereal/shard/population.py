@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sidereal.protocol.state.arrays import opaque, take_rows
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import MOTION, Schema
@@ -59,6 +60,12 @@ class Population:
         known = rows >= 0
         return np.where(known & (self.own[rows] == own), rows, -1)
 
+    def mark(self, rows: Ints) -> NDArray[np.bool_]:
+        """Give bool[capacity], true in some rows: whether a row is among them is one look then."""
+        marked = np.zeros(self.columns.capacity, np.bool_)
+        marked[rows] = True
+        return marked
+
     def load(self, records: NDArray[np.void], *, own: bool) -> Ints:
         """Enter entities, or overwrite those that are there.
 
@@ -74,7 +81,7 @@ class Population:
         exact = np.empty(len(records), dtype=self.reference.dtype)
         for name in exact.dtype.names or ():
             exact[name] = records[name]
-        self.reference[rows] = exact
+        opaque(self.reference)[rows] = opaque(exact)
         self._take_for_known(rows)
         self.own[rows] = own
         self.version += 1
@@ -113,7 +120,7 @@ class Population:
         Returns:
             x, y and heading, float64[n] each.
         """
-        kept = self.reference[rows]
+        kept = take_rows(self.reference, rows)
         reference = Motion(*(kept[name] for name in Motion._fields))
         return extrapolate(*reference, kept["tick"], tick, tick_s)
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
-from sidereal.protocol.state.arrays import Rows
+from sidereal.protocol.state.arrays import Rows, are_among
 from sidereal.protocol.state.families import DEPTH_MAX, NOBODY
 from sidereal.protocol.state.proposals import PROPOSAL_HEADER, RUN_SIZE, encode_proposals
 from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE, Schema
@@ -59,14 +59,14 @@ class Run(NamedTuple):
         """Give some of the rows."""
         return Run(self.number, self.rows[first:end], self.ticks[first:end])
 
-    def take(self, at: Ints) -> Run:
+    def take(self, at: Ints | NDArray[np.bool_]) -> Run:
         """Give those at some places."""
         return Run(self.number, self.rows[at], self.ticks[at])
 
     def of(self, rows: Ints, *, invert: bool = False) -> Run:
         """Give those of some rows, or of all others."""
-        chosen = np.isin(self.rows, rows, invert=invert)
-        return Run(self.number, self.rows[chosen], self.ticks[chosen])
+        chosen = are_among(self.rows, rows)
+        return self.take(~chosen if invert else chosen)
 
 
 class _Sent(NamedTuple):
@@ -216,13 +216,14 @@ class Proposals:
         """Give the rows of a run."""
         if run.number != GONE:
             return changes.records(*run)
-        return self._gone[np.isin(_keys_of(self._gone), run.rows << 32 | run.ticks)]
+        return self._gone[are_among(_keys_of(self._gone), run.rows << 32 | run.ticks)]
 
     def _take_events(self, tick: int, pending: dict[int, Run]) -> dict[int, Rows]:
         """Give the events that are to be sent, by number."""
-        unborn = np.flatnonzero(self._unborn)
-        offered = pending[WHOLE].rows if WHOLE in pending else unborn[:0]
-        waits = self._events.ids_of(np.setdiff1d(unborn, offered))
+        unborn = self._unborn.copy()
+        if WHOLE in pending:
+            unborn[pending[WHOLE].rows] = False
+        waits = self._events.ids_of(np.flatnonzero(unborn))
         return self._events.take_due(tick, waits, self._gone["id"])
 
     def _take_bundles(
@@ -241,7 +242,7 @@ class Proposals:
         if not events or not len(tied):
             return
         subjects = np.concatenate([rows["id"] for rows in events.values()])
-        tied = np.intersect1d(tied, subjects)
+        tied = np.unique(tied[are_among(tied, subjects)])
         if not len(tied):
             return
         tops = self._tops()
@@ -249,19 +250,19 @@ class Proposals:
             of_them = {tops.get(net_id, net_id) for net_id in tied.tolist()}
             family = [net_id for net_id in ends.tolist() if tops.get(net_id, net_id) in of_them]
             tied = np.union1d(tied, np.array(family, np.int64))
-        spawned = spawned[np.isin(self._events.ids_of(spawned), tied)]
+        spawned = spawned[are_among(self._events.ids_of(spawned), tied)]
         runs: dict[int, Run] = {}
         if len(spawned):
             runs[WHOLE] = pending[WHOLE].of(spawned)
-        if len(over := ends[np.isin(ends, tied)]):
+        if len(over := ends[are_among(ends, tied)]):
             runs[GONE] = pending[GONE].of(over)
         rows = {number: self._records(run, changes) for number, run in runs.items()}
         # Those that have ended stand behind the others, and need no run: their end is acked.
-        last = self._last[np.isin(self._last["id"], tied)]
+        last = self._last[are_among(self._last["id"], tied)]
         if len(last):
             rows[WHOLE] = np.concatenate([rows.get(WHOLE, last[:0]), last])
         for number in list(events):
-            bound = np.isin(events[number]["id"], tied)
+            bound = are_among(events[number]["id"], tied)
             rows[number], events[number] = events[number][bound], events[number][~bound]
             if not len(events[number]):
                 del events[number]
@@ -304,7 +305,8 @@ class Proposals:
         apart = [pending[number].rows for number in self._modelled if number in pending]
         if not apart or self._motion not in pending:
             return
-        rows = np.intersect1d(np.concatenate(apart), pending[self._motion].rows)
+        moved = pending[self._motion].rows
+        rows = moved[are_among(moved, np.concatenate(apart))]
         taken = {n: pending[n].of(rows) for n in (self._motion, *self._modelled) if n in pending}
         for number in taken:
             pending[number] = pending[number].of(rows, invert=True)
@@ -339,9 +341,9 @@ class Proposals:
             self._events.acked(sent.events)
             for run in sent.runs:
                 if run.number == GONE:
-                    heard = np.isin(_keys_of(self._gone), run.rows << 32 | run.ticks)
+                    heard = are_among(_keys_of(self._gone), run.rows << 32 | run.ticks)
                     self._gone = self._gone[~heard]
-                    self._last = self._last[np.isin(self._last["id"], self._gone["id"])]
+                    self._last = self._last[are_among(self._last["id"], self._gone["id"])]
                     for net_id in run.rows.tolist() if self._gone_with else ():
                         self._gone_with.pop(net_id, None)
                     continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,24 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import KIND_NUMBERS
 from sidereal.shard.population import Ints, Population
+
+_NO_COMPONENT: Final = 1
+"""A mask that nobody has: there is no component with number 0."""
+
+
+class _Everybody(NamedTuple):
+    """Rows of a population, ascending, [n], with what queries ask of them."""
+
+    rows: Ints
+    masks: NDArray[np.uint64]
+    kinds: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, population: Population, ghosts: bool) -> _Everybody:
+        """Look at the bodies of a population, or at its ghosts as well."""
+        columns = population.columns
+        rows = columns.rows() if ghosts else population.own_rows()
+        return cls(rows, columns.mask[rows], columns["kind"][rows])
 
 
 class Queries:
@@ -35,14 +53,16 @@ class Queries:
         self._kind_names = [kind.name for kind in declared.kinds]
         self._kinds = {kind.name: number for number, kind in enumerate(declared.kinds, 1)}
         numbers = population.columns.schema.numbers
-        self._masks = {c: np.uint64(1 << numbers[name_of(c)]) for c in declared.components}
+        self._masks = {c: 1 << numbers[name_of(c)] for c in declared.components}
         self.flown: NDArray[np.bool_] = np.zeros(KIND_NUMBERS, np.bool_)
         for number, kind in enumerate(declared.kinds, 1):
             self.flown[number] = Pilot in map(type, kind.components)
         self._held: dict[type[Record], Record] = {}
         self._rows: dict[tuple[Any, ...], Ints] = {}
+        self._all: dict[bool, _Everybody] = {}
         self._rows_version = -1
         self._structs: dict[type[Record], Record] = {}
+        self._floats: dict[type[Record], tuple[str, ...]] = {}
         self._capacity = 0
 
     def hold(self, records: Records) -> None:
@@ -93,6 +113,7 @@ class Queries:
         """
         if self._rows_version != self.population.version:
             self._rows.clear()
+            self._all.clear()
             self._rows_version = self.population.version
         found = self._rows.get((ghosts, *queries))
         if found is None:
@@ -109,7 +130,8 @@ class Queries:
         columns = self.population.columns
         if isinstance(query, Kind):
             return np.asarray(columns["kind"][rows] == self._kinds.get(query.name, 0))
-        return np.asarray(columns.mask[rows] & self._masks.get(query, np.uint64(0)) != 0)
+        mask = np.uint64(self._masks.get(query, _NO_COMPONENT))
+        return np.asarray(columns.mask[rows] & mask != 0)
 
     def name_of(self, row: int) -> str:
         """Name an entity for people: its kind and its id."""
@@ -143,6 +165,14 @@ class Queries:
             found = self._structs[record] = as_columns(record, arrays)
         return found
 
+    def floats(self, record: type[Record]) -> tuple[str, ...]:
+        """Name the columns of a record that can be something else than finite."""
+        names = self._floats.get(record)
+        if names is None:
+            floats = (name for name, field in record.fields.items() if field.dtype.kind == "f")
+            names = self._floats[record] = tuple(floats)
+        return names
+
     def _held_for_all(self, record: type[Record]) -> Record:
         """Give what is held, by row: nothing by those for whom there was no row yet."""
         held, capacity = self._held[record], self.population.columns.capacity
@@ -155,11 +185,19 @@ class Queries:
         return held
 
     def _find(self, queries: tuple[type[Component] | Kind, ...], ghosts: bool) -> Ints:
-        alive = self.population.columns.alive
-        match = alive if ghosts else alive & self.population.own
-        found = np.flatnonzero(match)
+        everybody = self._all.get(ghosts)
+        if everybody is None:
+            everybody = self._all[ghosts] = _Everybody.of(self.population, ghosts)
+        rows, masks, kinds = everybody
+        wanted, match = 0, np.ones(len(rows), np.bool_)
         for query in queries:
-            found = found[self.matches(query, found)]
+            check_query(query)
+            if isinstance(query, Kind):
+                match &= kinds == self._kinds.get(query.name, 0)
+            else:
+                wanted |= self._masks.get(query, _NO_COMPONENT)
+        match &= masks & np.uint64(wanted) == wanted
+        found = rows[match]
         found.flags.writeable = False
         return found
 

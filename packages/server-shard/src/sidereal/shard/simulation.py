@@ -33,6 +33,7 @@ from sidereal.protocol.message.shard import (
 )
 from sidereal.protocol.message.shard import Shadows as ShadowsMessage
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.arrays import take_rows
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import BODY, Schema
 from sidereal.protocol.state.stream import GONE
@@ -180,7 +181,7 @@ class Simulation:
         lost = rows[foreign & (rows >= 0)]
         self._released += len(lost)
         self._drop(lost)
-        self.ghosts.show(News(news.records[foreign], news.sent[foreign]), tick)
+        self.ghosts.show(News(take_rows(news.records, foreign), news.sent[foreign]), tick)
         # Bodies and ghosts have their rows in one table.
         self.bodies.ring.reserve(self.bodies.columns.capacity)
 
@@ -306,10 +307,12 @@ class Simulation:
     # -- inside -----------------------------------------------------------------------------------
 
     def _adopt(self, records: NDArray[np.void], inputs: NDArray[np.void], tick: int) -> None:
+        if len(records) == 0:
+            return
         refused = self.bodies.refused
         news = self.bodies.news(records)
         # An entity with a ghost of a newer epoch was handed on already; its release is on the way.
-        news = news[news["epoch"] > self.ghosts.epochs_of(news["id"])]
+        news = take_rows(news, news["epoch"] > self.ghosts.epochs_of(news["id"]))
         self._records_stale += len(records) - len(news) - (self.bodies.refused - refused)
         if len(news) == 0:
             return
@@ -351,12 +354,17 @@ class Simulation:
         for gift in self.lives.take_gifts():
             self.population.equip(gift.rows, gift.number, gift.values)
             self._proposals.note_given(gift.number, gift.rows, tick)
-        ended = self.lives.take_ended()
-        gone = self.bodies.columns.store(ended, self._schema.proposed_rows[GONE])
-        gone["tick"] = tick
-        self._proposals.note_gone(ended, gone, self._changes)
-        self._drop(ended)
+        if len(ended := self.lives.take_ended()):
+            gone = self.bodies.columns.store(ended, self._schema.proposed_rows[GONE])
+            gone["tick"] = tick
+            self._proposals.note_gone(ended, gone, self._changes)
+            self._drop(ended)
         records, since = self.lives.take_born()
+        if len(records):
+            self._let_be_born(records, since, tick)
+
+    def _let_be_born(self, records: NDArray[np.void], since: Ints, tick: int) -> None:
+        """Take in what was spawned, each in some tick."""
         born = self.population.load(records, own=True)
         self._take_in(born, since)
         # What an adopted body has spawned in ticks gone by has a way behind it, as that has.
@@ -364,12 +372,17 @@ class Simulation:
         self.bodies.trace(late, tick)
         self._repairs.expect_born(late)
         self._proposals.note_born(born, tick)
-        self.lives.newborn = np.union1d(self.lives.newborn, born)
+        self.lives.newborn = np.sort(np.concatenate([self.lives.newborn, born]))
 
-    def _drop(self, rows: NDArray[np.int64]) -> None:
+    def _drop(self, rows: Ints) -> None:
+        if len(rows) == 0:
+            return
         newborn = self.lives.newborn
-        self._space.remove(np.setdiff1d(rows, newborn) if len(newborn) else rows)
-        self.lives.newborn = np.setdiff1d(newborn, rows)
+        if len(newborn):
+            self._space.remove(np.sort(rows[~self.population.mark(newborn)[rows]]))
+            self.lives.newborn = newborn[~self.population.mark(rows)[newborn]]
+        else:
+            self._space.remove(rows)
         self._stages.forget(rows)
         self._proposals.forget(rows)
         self.bodies.release(rows)

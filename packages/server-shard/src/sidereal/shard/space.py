@@ -2,8 +2,8 @@
 
 Bodies are known here by their row in the shard's columns. pymunk's batch functions walk bodies in
 an order of their own: new ones at the end, and the last one fills the place of one that is removed.
-`Space` repeats that order in its arrays, and checks it against pymunk's body addresses whenever
-bodies come or go, so that indices into them can be trusted in between.
+`Space` repeats that order in its arrays. After bodies have come or gone it checks it against
+pymunk's body addresses, once, before it uses it: so indices into them can be trusted.
 
 pymunk integrates position first, by the velocity it finds, and solves contacts afterwards: what
 was written to the velocities before a step is what moves the bodies in it.
@@ -96,6 +96,7 @@ class Space:
         self.rows: Ints = np.empty(0, dtype=np.int64)
         self.pairs: Ints = np.empty((2, 0), dtype=np.int64)
         self._addresses: NDArray[np.uintp] = np.empty(0, dtype=np.uintp)
+        self._is_checked = True
         self._rows_by_address = self._addresses, self.rows
         self._circles: list[pymunk.Circle] = []
         self._index_of: dict[int, int] = {}
@@ -145,7 +146,7 @@ class Space:
             addresses.append(body.id)
         self.rows = np.concatenate([self.rows, rows])
         self._addresses = np.concatenate([self._addresses, np.array(addresses, dtype=np.uintp)])
-        self._check_order()
+        self._is_checked = False
         self.place(motion)
 
     def remove(self, rows: Ints) -> None:
@@ -157,8 +158,7 @@ class Space:
         # 9 µs per body, when it is released, of which 1 in the next step.
         for row in rows.tolist():
             _remove(self._space, self._take_out(row))
-        if len(rows):
-            self._check_order()
+        self._is_checked &= not len(rows)
 
     def hand_over(self, rows: Ints, other: Space) -> None:
         """Let bodies go on in another space, with how far they are still to be pushed apart.
@@ -176,8 +176,7 @@ class Space:
             self._space.remove(circle, body)
             other._space.add(body, circle)
             other._append(row, circle)
-        self._check_order()
-        other._check_order()
+        self._is_checked = other._is_checked = False
 
     def clear(self) -> None:
         """Take all bodies out, and free them."""
@@ -221,6 +220,7 @@ class Space:
 
     def touches(self) -> Touches:
         """Tell who touched whom in the last step, sensors included."""
+        self._check_order()
         self._reading.clear()
         batch.get_space_arbiters(self._space, _TOUCH, self._reading)
         one, other = self._pairs_read()
@@ -232,6 +232,7 @@ class Space:
 
     def _read_pairs(self) -> Ints:
         """Read who touched whom in the last step."""
+        self._check_order()
         self._reading.clear()
         batch.get_space_arbiters(self._space, _PAIR, self._reading)
         return self._pairs_read()
@@ -272,6 +273,7 @@ class Space:
     def _write(self, motion: Motion, names: tuple[str, ...], fields: batch.BodyFields) -> None:
         if not self._circles:
             return
+        self._check_order()
         state = np.empty((len(self.rows), len(names)))
         for column, name in enumerate(names):
             state[:, column] = motion[name][self.rows]
@@ -291,11 +293,14 @@ class Space:
         return np.frombuffer(self._reading.float_buf(), dtype=np.float64).reshape(-1, 6)
 
     def _check_order(self) -> None:
-        """Compare pymunk's order of bodies with ours.
+        """Compare pymunk's order of bodies with ours, if some have come or gone since it was.
 
         Raises:
             LocalProtocolError: they differ: this pymunk keeps bodies in another way.
         """
+        if self._is_checked:
+            return
+        self._is_checked = True
         self._reading.clear()
         batch.get_space_bodies(self._space, batch.BodyFields.BODY_ID, self._reading)
         found = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.protocol.state.arrays import are_among
 from sidereal.protocol.state.schema import DIFFERS, PREDICTED
 from sidereal.protocol.state.spawnkeys import KEY_FIELDS, NTH_MAX, pack_keys, write_keys
 from sidereal.shard.population import Ints, Population
@@ -65,7 +66,7 @@ class SpawnKeys:
         there = np.flatnonzero(columns.mask & self._bit)
         signed = born[DIFFERS[0]] & self._bit != 0
         known = pack_keys({name: columns[name][there] for name in KEY_FIELDS})
-        here: NDArray[np.bool_] = signed & np.isin(pack_keys(born), known)
+        here: NDArray[np.bool_] = signed & are_among(pack_keys(born), known)
         return here
 
     def forget(self, rows: Ints) -> None:

@@ -87,6 +87,7 @@ class Stages:
         self._beside_motion = written - {Motion}
         self._settling = Settling({Motion, *written}, rules)
         every: list[Model | System] = [*declared.models, *declared.systems]
+        self._able = {model: _components_of(model) for model in declared.models}
         self._places = {one: at for at, one in enumerate(every)}
         self.costs = Costs([_words_for(one) for one in every], rules.tick_s)
         self._models: dict[Stage, list[Model]] = {
@@ -174,12 +175,12 @@ class Stages:
             self._contacts.remember(self._tick, self._population.columns.net_id)
         for model in self._models[stage]:
             began = self._clock()
-            rows = self._queries.rows(*_components_of(model))
+            rows = self._queries.rows(*self._able[model])
             if len(self._lives.newborn):
-                rows = np.setdiff1d(rows, self._lives.newborn, assume_unique=True)
+                rows = rows[~self._population.mark(self._lives.newborn)[rows]]
             self._run_model(model, rows, self._dt(stage), self._spawn)
             if len(self._shadows):
-                able = self._queries.rows(*_components_of(model), ghosts=True)
+                able = self._queries.rows(*self._able[model], ghosts=True)
                 beyond = np.intersect1d(able, self._shadows)
                 self._run_model(model, beyond, self._dt(stage), _spawn_nothing)
             self.costs.add(self._places[model], self._clock() - began)
@@ -252,15 +253,19 @@ class Stages:
         spread[rows] = records
         self._tick = tick
         self._queries.hold(spread)
+        flying = self._population.mark(rows)
         for stage in (Stage.TICK, *[Stage.SUBSTEP] * self._rules.substeps):
             for model in self._models[stage]:
-                able = self._queries.rows(*_components_of(model))
-                self._run_model(model, np.intersect1d(able, rows), self._dt(stage), spawn)
+                able = self._queries.rows(*self._able[model])
+                self._run_model(model, able[flying[able]], self._dt(stage), spawn)
             if stage is Stage.SUBSTEP:
                 move(self._dt(stage))
-        self._settling.settle(
-            self._queries.columns, lambda one: np.intersect1d(self._queries.rows(one), rows)
-        )
+
+        def rows_of(component: type[Component]) -> Ints:
+            able = self._queries.rows(component)
+            return able[flying[able]]
+
+        self._settling.settle(self._queries.columns, rows_of)
 
     def _drift(self, rows: Ints, dt: float) -> None:
         """Move bodies for a substep, as if nobody else were there."""

@@ -37,9 +37,9 @@ def check_finite(queries: Queries, what: str, tick: int, records: Iterable[type[
     with np.errstate(invalid="ignore", over="ignore"):
         for record in records:
             there = queries.columns(record)
-            for name in record.fields:
+            for name in queries.floats(record):
                 values: NDArray[Any] = getattr(there, name)
-                if values.dtype.kind != "f" or math.isfinite(values.sum()):
+                if math.isfinite(np.add.reduce(values)):  # 1 µs of 2,000
                     continue
                 wrong = np.flatnonzero(~np.isfinite(values))
                 if len(wrong) == 0:  # only their sum is too large

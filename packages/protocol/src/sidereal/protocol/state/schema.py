@@ -32,7 +32,7 @@ from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.controls import NO_CONTROLS, ControlsLayout
 from sidereal.protocol.state.description import describe, explain_untrusted
 from sidereal.protocol.state.stream import GONE
-from sidereal.protocol.state.values import valid_values
+from sidereal.protocol.state.values import RowRanges
 
 NAMES_TAKEN: Final = frozenset(
     {
@@ -209,6 +209,11 @@ class Schema:
         """Fields of all rows, by name."""
         return self.fields | {field.name: field for event in self.events for field in event.fields}
 
+    @cached_property
+    def _ranges(self) -> dict[np.dtype[Any], RowRanges]:
+        """Of types of rows that have come."""
+        return {}
+
     def component(self, number: int) -> Component:
         """The component, or the event, with this number."""
         if number >= EVENT_FIRST:
@@ -243,12 +248,12 @@ class Schema:
         Returns:
             bool[n]: every number finite and within low and high, every text UTF-8 without NUL.
         """
-        valid = np.ones(len(records), dtype=np.bool_)
-        for name in records.dtype.names or ():
-            field = self._judged.get(name)
-            if field is not None:
-                valid &= valid_values(field, records[name])
-        return valid
+        ranges = self._ranges.get(records.dtype)
+        if ranges is None:
+            names = [name for name in records.dtype.names or () if name in self._judged]
+            ranges = RowRanges(records.dtype, [self._judged[name] for name in names])
+            self._ranges[records.dtype] = ranges
+        return ranges.valid(records)
 
     def _describe_kinds(
         self, kinds: Sequence[Begin]

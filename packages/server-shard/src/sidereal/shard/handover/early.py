@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.message.codec import INPUT_ROW
 from sidereal.protocol.message.inputs import RoutedInput
+from sidereal.protocol.state.arrays import are_among, join_rows, take_rows
 from sidereal.protocol.state.schema import Schema
 
 Rows = NDArray[np.void]
@@ -44,20 +45,22 @@ class Early:
         Returns:
             what is to be adopted now: records and inputs.
         """
-        self._keep(~np.isin(self._records["id"], records["id"]))
+        self._keep(~are_among(self._records["id"], records["id"]))
         early = records["tick"] > tick
         if not early.any():
             return records, inputs
-        theirs = np.isin(inputs["id"], records["id"][early])
-        self._records = np.concatenate([self._records, records[early]])
+        theirs = are_among(inputs["id"], records["id"][early])
+        self._records = join_rows([self._records, take_rows(records, early)])
         self._inputs = np.concatenate([self._inputs, inputs[theirs]])
-        return records[~early], inputs[~theirs]
+        return take_rows(records, ~early), inputs[~theirs]
 
     def take(self, tick: int) -> tuple[Rows, Rows]:
         """Give up what is to be adopted after a tick: records and inputs."""
+        if len(self._records) == 0:
+            return self._records, self._inputs
         due = self._records["tick"] <= tick
-        records, self._records = self._records[due], self._records[~due]
-        theirs = np.isin(self._inputs["id"], records["id"])
+        records, self._records = (take_rows(self._records, some) for some in (due, ~due))
+        theirs = are_among(self._inputs["id"], records["id"])
         inputs, self._inputs = self._inputs[theirs], self._inputs[~theirs]
         return records, inputs
 
@@ -99,5 +102,7 @@ class Early:
                         self._records[field.name][at] = news[field.name]
 
     def _keep(self, which: NDArray[np.bool_]) -> None:
-        self._records = self._records[which]
-        self._inputs = self._inputs[np.isin(self._inputs["id"], self._records["id"])]
+        if which.all():
+            return
+        self._records = take_rows(self._records, which)
+        self._inputs = self._inputs[are_among(self._inputs["id"], self._records["id"])]

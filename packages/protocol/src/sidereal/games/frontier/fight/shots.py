@@ -107,7 +107,9 @@ def strike(step: Step) -> None:
     shot, struck = met.a[first], met.b[first]
     if not len(shot):
         return
-    able = np.isin(struck, step.rows(Hull))
+    hulls = np.zeros(len(step.id), np.bool_)
+    hulls[step.rows(Hull)] = True
+    able = hulls[struck]
     fired = step[Shot]
     hurt(step, struck[able], fired.damage[shot[able]], fired.by[shot[able]])
     x, y = met.point_x[first], met.point_y[first]
