@@ -43,12 +43,10 @@ class Link:
 class Silent:
     """In the place of the shard endpoint."""
 
-    def __init__(self) -> None:
-        self.link: Link | None = None
-        self.links: dict[int, Link] = {}
+    link: Link | None = None
 
     def connection_statistics(self, peer: int) -> Link | None:
-        return self.links.get(peer, self.link)
+        return self.link
 
 
 class Rig:
@@ -233,19 +231,6 @@ def test_the_horizon_follows_from_the_slowest_link() -> None:
         for _ in range(8):
             rig.group()
         assert rig.grouping.horizon_s == wanted_s
-
-
-def test_how_far_away_a_spare_is_counts_as_soon_as_it_is_called() -> None:
-    rig = Rig(TWO)
-    hello = ShardHello(bytes(16), "shard-3", bytes(16), 1, 1, bytes(16), spare=True)
-    rig.link.shards.add(3, hello, 0.0)
-    rig.endpoint.links[3] = Link(3.0, 0.0)
-    for _ in range(8):
-        rig.group()
-    assert rig.grouping.horizon_s == 0.2
-    rig.leases.replace(1, 3)
-    rig.group()
-    assert rig.grouping.horizon_s == 0.5
 
 
 def test_what_overlaps_under_two_owners_is_counted() -> None:

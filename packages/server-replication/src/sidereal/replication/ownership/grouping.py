@@ -148,8 +148,6 @@ class Grouping:
         self._borders = Borders(world.sectors, leases)
         self._held = Held()
         self._overlapping = np.empty((2, 0), np.int64)
-        # Whose links were looked at last.
-        self._linked: tuple[int, ...] = ()
 
     def group(self, present: Present, holder: np.ndarray, owner: np.ndarray) -> Grouped:
         """Find the islands, and decide who is to own them.
@@ -217,19 +215,12 @@ class Grouping:
         return Candidates(self._world, self._borders, outlook, present, living.take(owner), holder)
 
     def _note_links(self, tick: int) -> None:
-        """Look ahead a little farther than a decision needs to reach all shards that hold leases.
-
-        Nothing is given to the others. Spares may be far away.
-        """
-        holders = self._leases.shards
-        if tick % LINKS_EVERY_TICKS and holders == self._linked:
+        """Look ahead a little farther than a decision needs to reach all shards."""
+        if tick % LINKS_EVERY_TICKS:
             return
-        self._linked = holders
         limits, tick_s = self._limits, self._world.rules.tick_s
         delay_s = 0.0
         for shard in self._shards.shards:
-            if shard.shard not in holders:
-                continue
             link = self._shards.endpoint.connection_statistics(shard.peer)
             if link is not None:
                 delay_s = max(delay_s, link.rtt_s + 2.0 * link.jitter_s + LEAD_S)
