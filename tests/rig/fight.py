@@ -1,7 +1,7 @@
 """A fight of forty ships around the corner of four sectors.
 
 Everybody shoots at whoever is opposite, so every bullet flies over the corner, from one shard's
-space into another's. Nobody moves.
+space into another's. Nobody moves, and no shield grows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from sidereal.game import Game, Motion, Stage, Step, WorldBuilder
 from sidereal.games.frontier import SHIP, Stick, flight, rocks
-from sidereal.games.frontier.fight.armour import armour
+from sidereal.games.frontier.fight.armour import REGROW_AFTER, Struck, armour
 from sidereal.games.frontier.fight.guns import RELOAD, guns
 from sidereal.games.frontier.fight.shots import shots
 from sidereal.games.frontier.trade.stations import stations
@@ -44,6 +44,14 @@ def gather(make: WorldBuilder) -> None:
 def shoot(step: Step) -> None:
     """Let everybody shoot for a while."""
     step[Stick].shoot[step.rows(SHIP)] = FROM <= step.tick < UNTIL
+
+
+@game.system
+def keep_down(step: Step) -> None:
+    """Let no shield grow, so that what is lost adds up."""
+    struck, rows = step[Struck], step.rows(SHIP)
+    soon = step.tick - struck.when[rows].astype(np.int64) >= REGROW_AFTER - 1
+    struck.when[rows[soon]] = step.tick
 
 
 def _towards(angle: np.ndarray) -> np.ndarray:

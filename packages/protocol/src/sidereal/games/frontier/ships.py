@@ -35,12 +35,13 @@ REVERSE: Final = 30.0
 """Likewise, backwards."""
 STRAFE: Final = 36.0
 """Likewise, of the thrusters on either side."""
-ACCEL_MAX: Final = math.hypot(THRUST, STRAFE)
-"""Of all engines together, units/s²."""
 SPEED_MAX: Final = 120.0
 """What the engines reach, units/s; a knock can make a ship faster."""
 BRAKE: Final = 1.5
-"""Share of the velocity that is shed per second while braking."""
+"""Share of the velocity that is shed per second while braking; none of what is beyond
+`SPEED_MAX`."""
+ACCEL_MAX: Final = math.hypot(THRUST, STRAFE) + BRAKE * SPEED_MAX
+"""Of all engines and the brake together, units/s²."""
 TURN: Final = 10.0
 """Angular acceleration, rad/s²."""
 SPIN_MAX: Final = 3.5
@@ -115,7 +116,9 @@ def fly(own: Rows) -> None:
         _push(motion, full * stick.thrust * own.dt, aside * own.dt, pushed)
     braking = stick.brake > 0
     if braking.any():
-        keep = np.where(braking, max(0.0, 1.0 - BRAKE * own.dt), 1.0)
+        speed = np.hypot(motion.vx, motion.vy)
+        counted = np.minimum(1.0, SPEED_MAX / np.maximum(speed, SPEED_MAX))
+        keep = np.where(braking, np.maximum(0.0, 1.0 - BRAKE * own.dt * counted), 1.0)
         motion.vx *= keep
         motion.vy *= keep
         resting = braking & ~pushed & (np.hypot(motion.vx, motion.vy) < SPEED_REST)

@@ -32,7 +32,7 @@ from sidereal.game import (
 )
 from sidereal.games.frontier.asteroids import ASTEROID
 from sidereal.games.frontier.fight.armour import Hull
-from sidereal.games.frontier.fight.shots import MASS, Shot, leave_muzzle
+from sidereal.games.frontier.fight.shots import MASS, SPEED_MAX, Shot, leave_muzzle
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import STATION, Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT
@@ -53,6 +53,8 @@ BOOST: Final = 150.0
 """Acceleration until it does, units/s²."""
 TURN: Final = 1.6
 """How fast it turns, rad/s: a ship that turns in time is missed."""
+ACCEL_MAX: Final = math.hypot(BOOST, TURN * SPEED_MAX)
+"""Along its way and across, units/s²: a fast one turns as quickly as others, which takes more."""
 SIGHT: Final = 300.0
 """How far it sees, world units."""
 CONE: Final = math.pi / 3
@@ -96,7 +98,7 @@ MISSILE = missiles.kind(
     spawned_by=SHARD,
     touches=(*CRAFT, ASTEROID, STATION),
     sensor=True,
-    accel_max=BOOST,
+    accel_max=ACCEL_MAX,
     saved=False,
 )
 missiles.look(MISSILE, symbol="diamond", colour="#f84", size=2.5)

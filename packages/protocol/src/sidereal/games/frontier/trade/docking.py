@@ -53,6 +53,8 @@ PULL: Final = 4.0
 """Who is held away from its place goes there with this share of the way per second."""
 PULL_MAX: Final = 30.0
 """At most so fast, units/s."""
+PULL_ACCEL: Final = 120.0
+"""By what it becomes as fast as that, units/s²: with more than its engines have."""
 REST: Final = 0.05
 """So near to its place it rests, world units."""
 MASS_HELD: Final = 100_000.0
@@ -119,7 +121,11 @@ def moor(own: Rows) -> None:
     off = np.hypot(x, y)
     speed = np.where(off > REST, np.minimum(off * PULL, PULL_MAX), 0.0)
     share = speed / np.maximum(off, REST)
-    motion.vx[held], motion.vy[held] = (x * share)[held], (y * share)[held]
+    lack_x, lack_y = x * share - motion.vx, y * share - motion.vy
+    most = PULL_ACCEL * own.dt
+    part = most / np.maximum(np.hypot(lack_x, lack_y), most)
+    motion.vx[held] += (lack_x * part)[held]
+    motion.vy[held] += (lack_y * part)[held]
     motion.spin[held] = 0.0
 
 
