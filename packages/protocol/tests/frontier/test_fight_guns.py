@@ -127,6 +127,20 @@ def test_what_computers_hold_shoots_too() -> None:
     assert lost(world, target) == DAMAGE * len(world.events(Hit).x)
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+def test_two_bullets_that_hit_a_ship_in_one_tick_hurt_it_twice(shards: int) -> None:
+    world = World(gunners, shards=shards)
+    world.spawn(PIRATE, Motion(x=-70, y=500))
+    world.spawn(PIRATE, Motion(x=70, y=500, heading=np.pi))
+    target = world.spawn(SHIP, Motion(y=500))
+    world.run(seconds=1)
+    hits = world.events(Hit)
+    _, count = np.unique(hits.tick, return_counts=True)
+    assert len(count) >= 3
+    assert (count == 2).all()
+    assert lost(world, target) == DAMAGE * len(hits.tick)
+
+
 def test_the_dead_and_the_docked_do_not_shoot() -> None:
     world = World(gunners)
     station = world.spawn(STATION, Motion(x=500, y=500))

@@ -10,6 +10,8 @@ import pytest
 from sidereal.game import Body, Game, Motion, Stage, Step
 from sidereal.games import frontier
 from sidereal.games.frontier import ASTEROID, SHIP
+from sidereal.games.frontier.fight.guns import DAMAGE
+from sidereal.games.frontier.fight.shots import Hit
 from sidereal.games.frontier.ore.books import Balance, Books, Stock, balance
 from sidereal.games.frontier.ore.breaking import BREAKINGS_MAX, SPIN_MAX, Broke, Worn, shatter
 from sidereal.games.frontier.ore.cargo import LUMP, Hold, Lump
@@ -108,9 +110,14 @@ def test_bullets_wear_a_rock_over_a_border_until_it_breaks(sidereal_world: World
     world.place(ann.entity, x=-x / 2, y=-y / 2)
     rock = world.spawn(ASTEROID, Motion(x=x / 2, y=y / 2), Body(radius=7, mass=2.9))
     ann.hold(shoot=1)
+    world.run(seconds=0.6)
+    ann.hold(shoot=0)
     world.run(seconds=1)
-    assert 0 < world[Worn].hp[rock] < 5 * 7
-    world.run(seconds=2.5)
+    hits = len(world.events(Hit).x)
+    assert 2 <= hits <= 5
+    assert world[Worn].hp[rock] == DAMAGE * hits
+    ann.hold(shoot=1)
+    world.run(seconds=2)
     assert world.count(ASTEROID) == 0
     assert world.of_world(Books).mined == 2
 
