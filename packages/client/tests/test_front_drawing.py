@@ -11,6 +11,7 @@ import pytest
 from sidereal.client.front import palette
 from sidereal.client.front.frame import BAR_PX
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
+from sidereal.client.front.layout import COLUMN_PX, MARGIN
 from sidereal.client.front.ownership import FILL_ALPHA
 from sidereal.client.front.viewer import Viewer
 from sidereal.client.happenings import Happened, make_happened
@@ -242,6 +243,20 @@ def test_interest_is_bright_and_the_rest_dark(make_feed: MakeFeed, show: Show) -
     row = HEIGHT // 2 + 40
     assert dimmed[row, WIDTH // 2 + 60] == pytest.approx(plain[row, WIDTH // 2 + 60], abs=1)
     assert dimmed[row, WIDTH // 2 - 60].sum() < 0.8 * plain[row, WIDTH // 2 - 60].sum()
+
+
+def test_what_interest_is_called_lies_under_no_panel(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1, (1, 0): 1})
+    feed.place(7, "craft", 500.0, 500.0)
+    feed.own_id = 7
+    # Its left edge is that of the window, and its lower one is below.
+    plain = show(feed, 400.0, 500.0)
+    drawn = show(feed, 400.0, 500.0, layers=frozenset({Layer.INTEREST}))
+    written = np.abs(drawn - plain).max(axis=-1)[: HEIGHT - BAR_PX] > 12
+    assert not written[:250, 4:-4].any()
+    _, columns = np.nonzero(written[:, 4:-4])
+    assert len(columns) > 50
+    assert columns.max() < WIDTH - COLUMN_PX - MARGIN
 
 
 @pytest.mark.parametrize(

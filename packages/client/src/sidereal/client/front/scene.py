@@ -18,7 +18,9 @@ from sidereal.client.front.batches import Batches
 from sidereal.client.front.effects import effect_rows, effect_words
 from sidereal.client.front.frame import BAR_PX, Frame
 from sidereal.client.front.layers import Layer
+from sidereal.client.front.layout import COLUMN_PX, MARGIN
 from sidereal.client.front.lettering import Face, Lettering
+from sidereal.client.front.names import choose_names, find_room
 from sidereal.client.front.palette import shard_name
 from sidereal.client.front.play.instruments import draw_needles
 from sidereal.client.front.rows import (
@@ -40,7 +42,6 @@ STALE_S: Final = 0.5
 says then is as long under way."""
 SPECK_PX: Final = 2.5
 """Scenery that is smaller has no edge."""
-NAMES_MAX: Final = 60
 SECTOR_LABELS_MAX: Final = 150
 _DIM: Final = 0.3
 
@@ -324,18 +325,21 @@ def _label_sectors(frame: Frame, lettering: Lettering) -> None:
 
 
 def _label_interest(frame: Frame, lettering: Lettering) -> None:
-    left, bottom, right, _ = ownership.interest_bounds(*frame.place, frame.rules)
-    if (right - left) * frame.camera.zoom < 260:
+    """In the upper right corner of what is seen of it, beside the panels and below the sectors'."""
+    camera = frame.camera
+    left, _, right, top = ownership.interest_bounds(*frame.place, frame.rules)
+    if (right - left) * camera.zoom < 260:
         return
-    x, y = frame.camera.relative(np.array([left]), np.array([bottom]))[0]
+    x, y = camera.relative(np.array([right]), np.array([top]))[0].tolist()
     cells = frame.rules.window_side
     lettering.add(
         f"interest {cells}×{cells} cells · {frame.rules.tick_hz} Hz",
-        x + 8,
-        max(y, -frame.camera.height / 2) + 8,
+        min(x, camera.width / 2 - COLUMN_PX - 2 * MARGIN) - 8,
+        min(y, camera.height / 2 - BAR_PX) - 46,
         palette.TEXT,
         face=Face.SMALL,
         alpha=0.7,
+        align=1.0,
         halo=True,
     )
 
@@ -343,27 +347,20 @@ def _label_interest(frame: Frame, lettering: Lettering) -> None:
 def _label_entities(
     frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32], lettering: Lettering
 ) -> None:
-    """Labels of those that have one, and names of what somebody may fly or has selected."""
-    view = frame.view
-    named = (frame.labels != b"") | frame.looks.flown[view.kind]
-    named &= frame.camera.visible(view.x, view.y)
-    if frame.camera.zoom < 0.2:
-        named[:] = False
-    for special in (view.own, frame.selected):
-        if special >= 0:
-            named[special] = True
-    # A loop over at most NAMES_MAX names: 10 µs each.
-    for row in np.flatnonzero(named)[:NAMES_MAX]:
-        x, y = at[row]
-        below = y - reach[row] - 17
-        if row == view.own:
-            text = f"you · {shard_name(int(view.shard[row]))}"
-            lettering.add(text, x, below - 14, palette.WHITE, face=Face.BOLD, align=0.5, halo=True)
-            continue
-        colour = palette.WHITE if row == frame.selected else palette.DIM
-        lettering.add(
-            frame.name_of(int(row)), x, below, colour, face=Face.SMALL, align=0.5, halo=True
-        )
+    """Names of those who are chosen, below what they name, where they lie on no other name."""
+    taken: list[tuple[float, float, float]] = []
+    # A loop over at most a few dozen names: 10 µs each.
+    for row in choose_names(frame, at).tolist():
+        x, y = at[row].tolist()
+        own, special = row == frame.view.own, row in (frame.view.own, frame.selected)
+        below = y - float(reach[row]) - (31 if own else 17)
+        text, face = frame.name_of(row), Face.SMALL
+        if own:
+            text, face = f"you · {shard_name(int(frame.view.shard[row]))}", Face.BOLD
+        half = lettering.width(text, face) / 2
+        if find_room(x - half, x + half, below, taken) or special:
+            colour = palette.WHITE if special else palette.DIM
+            lettering.add(text, x, below, colour, face=face, align=0.5, halo=True)
 
 
 def _label_flashes(
