@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sidereal.game import BotView, Motion
+from sidereal.game import Body, BotView, Motion
 from sidereal.game.bits import pack
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
 from sidereal.game.record import as_columns
-from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
+from sidereal.games.frontier.asteroids import ASTEROID, BELT_HIGH, BELT_LOW
 from sidereal.games.frontier.behaviours.flying import (
     CROWD_AT,
     SHUTTLE_X,
@@ -26,7 +26,7 @@ from sidereal.games.frontier.behaviours.flying import (
     STAR_RADIUS,
     STAR_SCATTER,
 )
-from sidereal.games.frontier.ships import SPEED_MAX, Stick
+from sidereal.games.frontier.ships import RADIUS, SPEED_MAX, Stick
 from sidereal.protocol.rules import Rules
 
 RULES = Rules()
@@ -35,10 +35,40 @@ REST = (500.0, 500.0, 0.0, 0.0, 0.0, 0.0)
 EDGE = (BELT_HIGH - 450.0, BELT_LOW + 450.0, 0.0, 0.0, 0.0, 0.0)
 
 
+class Rocks:
+    """Rocks at rest: whom a bot sees besides its ship."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, radius: float) -> None:
+        rest = np.zeros(len(x))
+        columns = dict(zip(Motion.fields, (x, y, rest, rest, rest, rest), strict=True))
+        size = {"radius": np.full(len(x), radius), "mass": rest, "group": rest}
+        self._columns: dict[Any, Any] = {
+            Motion: as_columns(Motion, columns),
+            Body: as_columns(Body, size),
+        }
+        self.x, self.y, self.radius = x, y, radius
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, component: Any) -> Any:
+        return self._columns[component]
+
+    def rows(self, *queries: Any) -> np.ndarray:
+        """All of them, if it is rocks that are asked for."""
+        return np.arange(len(self) if queries == (ASTEROID,) else 0)
+
+    def struck(self, path: np.ndarray) -> np.ndarray:
+        """Tell who has touched one on its way, bool[count]."""
+        x, y = path[:, 0, :, None] - self.x, path[:, 1, :, None] - self.y
+        return np.asarray((np.hypot(x, y) < self.radius + RADIUS).any(axis=(0, 2)))
+
+
 class Bot:
     """A bot that is told where its ship is."""
 
-    def __init__(self, seed: int, behaviour: str = "wander") -> None:
+    def __init__(self, seed: int, behaviour: str = "wander", others: Any = ()) -> None:
+        self._others = others
         self.rng = np.random.default_rng(seed)
         self.memory: dict[str, Any] = {}
         self._behave = GAME.bots[behaviour]
@@ -46,9 +76,8 @@ class Bot:
     def decide(self, state: Sequence[float] = REST, tick: int = 0) -> tuple[Stick, float]:
         columns = dict(zip(Motion.fields, np.array(state).reshape(6, 1), strict=True))
         own: Any = {Motion: as_columns(Motion, columns)}
-        others: Any = {}
         decision: Any = self._behave(
-            BotView(own, others, tick, RULES.tick_s, self.rng, self.memory)
+            BotView(own, self._others, tick, RULES.tick_s, self.rng, self.memory)
         )
         stick, hold_s = decision
         return stick, hold_s
@@ -92,9 +121,10 @@ def fly_about(
     seconds: float,
     lag_ticks: int = 0,
     behaviour: str = "wander",
+    others: Any = (),
 ) -> np.ndarray:
     """Positions of bots that know where they were a while ago, float64[ticks, 2, count]."""
-    bots, flight = [Bot(seed, behaviour) for seed in range(count)], FreeFlight(GAME, RULES)
+    bots, flight = [Bot(seed, behaviour, others) for seed in range(count)], FreeFlight(GAME, RULES)
     motion = [np.full(count, value) for value in start]
     ids = np.arange(1, count + 1, dtype=np.uint32)
     held, decide_at = np.zeros(count, np.uint64), np.zeros(count)
@@ -129,6 +159,18 @@ def test_wanderers_far_outside_come_home() -> None:
     far = (BELT_HIGH + 3000.0, BELT_LOW - 2000.0, SPEED_MAX, -50.0, 1.0, 0.0)
     path = fly_about(far, 4, 120.0)
     assert BELT_LOW <= path[-400:].min() <= path[-400:].max() < BELT_HIGH
+
+
+@pytest.mark.parametrize("behaviour", ["crowd", "wander", "shuttle"])
+def test_bots_fly_around_rocks(behaviour: str) -> None:
+    lines = np.arange(-720.0, 721.0, 160.0)
+    x, y = (at.ravel() for at in np.meshgrid(lines, lines))
+    rocks, start = Rocks(x, y, radius=15.0), (400.0, -320.0, 0.0, 0.0, 1.0, 0.0)
+    blind = fly_about(start, 24, 20.0, 3, behaviour)
+    path = fly_about(start, 24, 20.0, 3, behaviour, rocks)
+    assert rocks.struck(blind).sum() >= 15
+    assert rocks.struck(path).sum() <= 2
+    assert (np.ptp(path, axis=0).max(axis=0) > 150).all()
 
 
 @pytest.mark.parametrize("lag_ticks", [0, 8])

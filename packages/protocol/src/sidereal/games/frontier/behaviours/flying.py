@@ -8,7 +8,13 @@ from typing import Final
 import numpy as np
 
 from sidereal.game import BotView, Motion, Part
-from sidereal.games.frontier.behaviours.steering import Leg, fly_to, head_home, is_leaving
+from sidereal.games.frontier.behaviours.steering import (
+    Leg,
+    fly_to,
+    go_on,
+    head_home,
+    is_leaving,
+)
 from sidereal.games.frontier.ships import Stick
 
 CROWD_AT: Final = (0.0, 0.0)
@@ -46,8 +52,7 @@ def wander(bot: BotView) -> tuple[Stick, float]:
             memory["leg"], memory["homing"] = head_home(motion), True
     elif not memory.get("leg"):
         memory["leg"], memory["homing"] = _plan(bot.rng), False
-    now: tuple[Stick, float] = memory["leg"].pop(0)
-    return now
+    return go_on(bot)
 
 
 @bots.bot("crowd")

@@ -101,4 +101,12 @@ def shooting(bot: BotView, stick: Stick, sight: Sight) -> Stick:
     x = sight.x - float(own.x[0]) + (sight.vx - float(own.vx[0])) * flight_s
     y = sight.y - float(own.y[0]) + (sight.vy - float(own.vy[0])) * flight_s
     aim = math.atan2(y, x)
-    return Stick(thrust=stick.thrust, turn=stick.turn, brake=stick.brake, shoot=1, aimed=1, aim=aim)
+    return Stick(
+        thrust=stick.thrust,
+        turn=stick.turn,
+        brake=stick.brake,
+        strafe=stick.strafe,
+        shoot=1,
+        aimed=1,
+        aim=aim,
+    )

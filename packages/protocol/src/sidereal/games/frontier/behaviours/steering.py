@@ -1,6 +1,7 @@
 """Steering of one bot: what to hold one after the other in order to get somewhere.
 
-What a bot knows is a round trip old. So it turns by the clock, and looks where it has come to.
+What a bot knows is a round trip old. So it turns by the clock, and looks where it has come to. If
+there is a rock in its way, it brakes and strafes meanwhile.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from sidereal.game import BotView, Motion
-from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
-from sidereal.games.frontier.ships import SPEED_MAX, SPIN_DAMPING, TURN, Stick
+from sidereal.game import Body, BotView, Motion
+from sidereal.games.frontier.asteroids import ASTEROID, BELT_HIGH, BELT_LOW
+from sidereal.games.frontier.ships import RADIUS, SPEED_MAX, SPIN_DAMPING, TURN, Stick
 
 HOME_AHEAD_S: Final = 3.0
 """How far a bot looks ahead: at full speed it takes as long to turn round and stop."""
@@ -36,6 +37,15 @@ ARRIVE_S: Final = 2.5
 
 COURSE_SLOW: Final = 12.0
 """How far off the wanted velocity a bot lets its own be, units/s."""
+
+AHEAD_S: Final = 1.5
+"""How much farther than to its next decision a bot looks for rocks in its way."""
+
+DODGE_S: Final = 0.3
+"""For so long one that strafes does not look anew."""
+
+ROOM: Final = 10.0
+"""World units that it leaves between itself and a rock."""
 
 Leg = list[tuple[Stick, float]]
 """What to hold one after the other, and for how many seconds each."""
@@ -102,8 +112,43 @@ def fly_to(
     memory = bot.memory
     if not memory.get("leg"):
         memory["leg"] = head_for(bot.own[Motion], x, y, vx, vy)
-    now: tuple[Stick, float] = memory["leg"].pop(0)
-    return now
+    return go_on(bot)
+
+
+def go_on(bot: BotView) -> tuple[Stick, float]:
+    """Give what to hold next of `memory["leg"]`; brake and strafe if a rock is in the way."""
+    leg: Leg = bot.memory["leg"]
+    stick, hold_s = leg.pop(0)
+    strafe = side_that_is_clear(bot, AHEAD_S + hold_s)
+    most_s = DODGE_S if strafe else LOOK_S if len(bot.others) else hold_s
+    if hold_s > most_s:
+        leg.insert(0, (stick, hold_s - most_s))
+    if strafe:
+        stick = Stick(turn=stick.turn, brake=1, strafe=strafe)
+    return stick, min(hold_s, most_s)
+
+
+def side_that_is_clear(bot: BotView, within_s: float) -> int:
+    """Tell to which side a bot had better strafe, so as not to run into the first rock ahead.
+
+    Returns:
+        1 to port, -1 to starboard, 0 if there is none.
+    """
+    if not len(bot.others):
+        return 0
+    own, others, rocks = bot.own[Motion], bot.others[Motion], bot.others.rows(ASTEROID)
+    x, y = others.x[rocks] - own.x[0], others.y[rocks] - own.y[0]
+    vx, vy = own.vx[0] - others.vx[rocks], own.vy[0] - others.vy[rocks]
+    speed = np.maximum(np.hypot(vx, vy), 1.0)
+    along, across = (x * vx + y * vy) / speed, (vx * y - vy * x) / speed
+    room = bot.others[Body].radius[rocks] + RADIUS + ROOM
+    meets = (along > 0) & (np.abs(across) < room) & (along - room < within_s * speed)
+    if not meets.any():
+        return 0
+    first = np.flatnonzero(meets)[np.argmin(along[meets])]
+    # Seen along the way the rock is to the left or to the right; the nose may look elsewhere.
+    nose = math.atan2(vy[first], vx[first]) - float(own.heading[0])
+    return int(math.copysign(1, -across[first] * math.cos(nose)))
 
 
 def thrust_along(course: float, heading: float, spin: float) -> Leg:
