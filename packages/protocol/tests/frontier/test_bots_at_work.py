@@ -6,77 +6,124 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sidereal.game import Body, Game, Motion, WorldBuilder
-from sidereal.games import frontier
-from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
-from sidereal.games.frontier.trade.races import GATES, Lap, place_gates
-from sidereal.games.frontier.trade.stations import PLACES, Docked, place_stations
-from sidereal.testing import World
+from sidereal.game import Body, Game, Motion
+from sidereal.games.frontier import ASTEROID, SHIP, bots
+from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW, rocks
+from sidereal.games.frontier.behaviours.working import ENOUGH
+from sidereal.games.frontier.fight.armour import Hull, Shield, armour
+from sidereal.games.frontier.fight.guns import guns
+from sidereal.games.frontier.fight.missiles import missiles
+from sidereal.games.frontier.fight.shots import shots
+from sidereal.games.frontier.fight.wrecks import wrecks
+from sidereal.games.frontier.ore.books import Books, books
+from sidereal.games.frontier.ore.breaking import breaking
+from sidereal.games.frontier.ore.cargo import LUMP, Hold, Lump, cargo
+from sidereal.games.frontier.ships import flight
+from sidereal.games.frontier.trade.docking import docking
+from sidereal.games.frontier.trade.market import Purse, market
+from sidereal.games.frontier.trade.races import GATE, Best, Gate, Laps, races
+from sidereal.games.frontier.trade.stations import PLACES, STATION, Docked, stations
+from sidereal.games.frontier.traffic.kinds import TRADER, traffic
+from sidereal.testing import Player, World
 
-game = Game("crew", parts=[frontier.game], ghost_range=frontier.game.ghost_range)
+Worlds = Callable[..., World]
+
+LATER = 10**9
+COURSE = ((500.0, 500.0), (580.0, 580.0), (500.0, 660.0), (420.0, 580.0))
+
+game = Game(
+    "crew",
+    parts=[
+        *(flight, rocks, traffic, stations, armour, shots, guns, missiles, books, cargo),
+        *(breaking, wrecks, market, races, bots, docking),
+    ],
+)
 
 
-@game.world("ports")
-def ports(make: WorldBuilder) -> None:
-    """Stations, gates, and some rocks."""
-    place_stations(make)
-    place_gates(make)
-    x = np.linspace(-800.0, 1200.0, 8)
-    make.spawn(frontier.ASTEROID, Motion(x=x, y=900.0 + x / 10), Body(radius=12))
+def wait(world: World, seconds: int, until: Callable[[], object]) -> None:
+    """Let time pass until something is so, but no longer than so many seconds."""
+    for _ in range(2 * seconds):
+        if until():
+            return
+        world.run(seconds=0.5)
 
 
-def test_a_trader_docks_at_stations_and_leaves_them(
-    sidereal_world: Callable[..., World],
-) -> None:
-    world = sidereal_world(game, world="ports")
+def away(world: World, a: int, b: int) -> float:
+    motion = world[Motion]
+    return float(np.hypot(motion.x[a] - motion.x[b], motion.y[a] - motion.y[b]))
+
+
+def credits_of(world: World, bot: Player) -> int:
+    return int(world.of_account(bot, Purse).credits)
+
+
+def test_a_trader_docks_at_a_station_sells_its_ore_and_leaves(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game, seed=8)  # it draws this station for its first
     bot = world.join("bot", bot="trader")
     x, y = PLACES["Haven"]
-    world.place(bot.entity, x=x + 150, y=y)
-    docked: list[int] = []
-    for _ in range(60):
-        world.run(seconds=1)
-        at = int(world[Docked].at[bot.entity])
-        if at and at not in docked:
-            docked.append(at)
-        if docked and not at:
-            break
-    assert docked
-    assert not world[Docked].at[bot.entity]
+    world.place(bot.entity, x=x + 165, y=y)
+    world.spawn(LUMP, Motion(x=x + 165, y=y), Lump(ore=9, until=LATER))
+    station = world.spawn(STATION, Motion(x=x, y=y))
+    wait(world, 20, lambda: world[Docked].at[bot.entity])
+    assert world[Docked].at[bot.entity] == station
+    assert world[Hold].ore[bot.entity] == 9
+    wait(world, 8, lambda: not world[Docked].at[bot.entity])
+    assert world[Docked].at[bot.entity] == world[Hold].ore[bot.entity] == 0
+    assert credits_of(world, bot) > 80
 
 
-def test_a_chaser_stays_near_who_flies_away(sidereal_world: Callable[..., World]) -> None:
-    world = sidereal_world(game, world="empty")
-    ann, bot = world.join("ann"), world.join("bot", bot="chase")
-    world.place(ann.entity, x=500, y=500)
-    world.place(bot.entity, x=900, y=500)
-    ann.hold(thrust=1)
-    world.run(seconds=1)
-    ann.hold(thrust=0)
-    world.run(seconds=9)
-    motion = world[Motion]
-    ids = [ann.entity, bot.entity]
-    x, y = (np.array([column[each] for each in ids]) for column in (motion.x, motion.y))
-    assert np.hypot(np.diff(x), np.diff(y))[0] < 200
+def test_a_miner_breaks_a_rock_collects_its_ore_and_sells_it(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
+    bot = world.join("bot", bot="miner")
+    world.place(bot.entity, x=520, y=500)
+    world.spawn(STATION, Motion(x=600, y=570))
+    world.spawn(LUMP, Motion(x=520, y=500), Lump(ore=ENOUGH - 1, until=LATER))
+    world.spawn(ASTEROID, Motion(x=600, y=500), Body(radius=7, mass=5))
+    wait(world, 30, lambda: credits_of(world, bot))
+    assert world.of_world(Books).mined == 5
+    assert world.of_world(Books).sold >= ENOUGH
+    assert credits_of(world, bot) > 8 * ENOUGH
 
 
-def test_a_racer_flies_from_gate_to_gate(sidereal_world: Callable[..., World]) -> None:
-    world = sidereal_world(game, world="ports")
+def test_a_racer_flies_a_lap(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
     bot = world.join("bot", bot="race")
-    world.place(bot.entity, x=GATES[0][0] - 150, y=GATES[0][1])
-    passed = set()
-    for _ in range(30):
-        world.run(seconds=1)
-        passed.add(int(world[Lap].next[bot.entity]))
-        if 2 in passed:
-            break
-    assert {1, 2} <= passed
+    world.place(bot.entity, x=470, y=470)
+    for number, (x, y) in enumerate(COURSE):
+        world.spawn(GATE, Motion(x=x, y=y), Gate(number=number))
+    wait(world, 40, lambda: world[Laps].best[bot.entity])
+    ticks = int(world[Laps].best[bot.entity])
+    assert 60 < ticks < 800
+    assert world.of_account(bot, Best).ticks == ticks
 
 
-def test_a_mixed_crowd_stays_in_the_belt(sidereal_world: Callable[..., World]) -> None:
-    world = sidereal_world(game, world="ports", link={"delay_s": 0.05, "loss": 0.02})
-    bots = [world.join(f"bot-{at}", bot="mixed") for at in range(4)]
-    world.run(seconds=8)
-    flown = [bot.entity for bot in bots if bot.entity]
+def test_a_chaser_stays_near_who_flies_away(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
+    bot = world.join("bot", bot="chase")
+    world.place(bot.entity, x=200, y=500)
+    prey = world.spawn(TRADER, Motion(x=380, y=500, vx=40))
+    world.run(seconds=7)
+    assert world[Motion].x[prey] > 640
+    assert away(world, bot.entity, prey) < 150
+
+
+def test_a_fighter_ends_who_stays_near(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
+    bot = world.join("bot", bot="fight")
+    world.place(bot.entity, x=650, y=500)
+    prey = world.spawn(SHIP, Motion(x=500, y=500), Shield(hp=0), Hull(hp=40))
+    wait(world, 15, lambda: prey not in world.ids(SHIP))
+    assert prey not in world.ids(SHIP)
+
+
+def test_a_mixed_crowd_stays_in_the_belt(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game, link={"delay_s": 0.05, "loss": 0.02})
+    x = np.linspace(-800.0, 1200.0, 8)
+    for each in x:
+        world.spawn(ASTEROID, Motion(x=each, y=900.0 + each / 10), Body(radius=12))
+    crowd = [world.join(f"bot-{at}", bot="mixed") for at in range(3)]
+    world.run(seconds=5)
+    flown = [bot.entity for bot in crowd if bot.entity]
     assert len(flown) >= 2  # who has lost a ship waits for another
     assert np.hypot(world[Motion].vx[flown[0]], world[Motion].vy[flown[0]]) > 0
     for column in (world[Motion].x, world[Motion].y):

@@ -79,12 +79,14 @@ def test_who_is_docked_is_not_hurt_by_blows_or_ramming() -> None:
 def test_a_shield_grows_again_some_seconds_after_the_last_hit_and_a_hull_does_not() -> None:
     world = World(brawl)
     ship = world.spawn(SHIP, Blows(due=8))
+    grazed = world.spawn(SHIP, Motion(x=100), Blows(due=1))
     world.run(ticks=REGROW_AFTER - 10)
     assert armour_of(world, ship) == (0, 50)
-    world.run(ticks=50)
-    assert 0 < world[Shield].hp[ship] <= 2 * REGROW
-    world.run(seconds=SHIELD_MAX / REGROW)
-    assert armour_of(world, ship) == (SHIELD_MAX, 50)
+    assert armour_of(world, grazed) == (SHIELD_MAX - BLOW, HULL_MAX)
+    world.run(ticks=85)
+    assert REGROW < world[Shield].hp[ship] < 5 * REGROW
+    assert armour_of(world, grazed) == (SHIELD_MAX, HULL_MAX)  # and no more than that
+    assert world[Hull].hp[ship] == 50
 
 
 @pytest.mark.parametrize("shards", [1, 2])

@@ -52,10 +52,10 @@ def test_own_shots_are_seen_at_once_and_come_as_fast_as_the_gun_reloads() -> Non
     ann.hold(shoot=1)
     world.run(seconds=0.1)
     assert ann.view.count(BULLET) >= 1  # no answer can be back yet
-    world.run(seconds=1)
+    world.run(seconds=0.8)
     ann.hold(shoot=0)
-    assert abs(world.count(BULLET) - 20 / RELOAD) <= 2
-    world.run(ticks=LIFE + 20)
+    assert abs(world.count(BULLET) - 16 / RELOAD) <= 2
+    world.run(ticks=LIFE + 12)
     assert world.count(BULLET) == ann.view.count(BULLET) == 0
 
 
@@ -87,8 +87,8 @@ def test_every_bullet_that_hits_hurts_once_also_over_borders(
     world.place(ann.entity, x=-60, y=y)
     target = world.spawn(TRADER, Motion(x=x, y=y))
     world.run(seconds=0.3)
-    shoot_at(world, ann, x, y, ticks=30)
-    world.run(seconds=1.5)
+    shoot_at(world, ann, x, y, ticks=26)
+    world.run(ticks=LIFE)
     hits = world.events(Hit)
     assert len(hits.x) >= 5
     assert world.count(BULLET) == 0
@@ -109,11 +109,11 @@ def test_who_is_docked_shoots_nothing_and_takes_no_harm_and_rocks_stop_bullets()
     world.spawn(ASTEROID, Motion(y=80))
     world.run(seconds=0.2)
     shoot_at(world, ann, 80, 0, ticks=12)
-    world.run(seconds=1)
+    world.run(seconds=0.6)
     assert len(world.events(Hit).x) >= 2
     assert lost(world, safe) == 0
     shoot_at(world, ann, 0, 80, ticks=12)
-    world.run(seconds=1)
+    world.run(seconds=0.7)
     assert lost(world, behind) == 0
     assert world.count(BULLET) == 0
 
@@ -168,5 +168,5 @@ def test_a_game_of_ones_own_has_fights_by_these_parts() -> None:
     ann.hold(shoot=1)
     world.run(ticks=10)
     ann.hold(shoot=0)
-    world.run(seconds=2)
+    world.run(seconds=0.7)
     assert lost(world, target) >= 2 * DAMAGE

@@ -61,7 +61,7 @@ def test_a_missile_homes_over_a_border_and_hurts_once_whom_it_strikes(y: float) 
     world.run(seconds=0.5)
     assert world.owner(ann.entity) != world.owner(target)
     ann.press("fire")
-    world.run(seconds=3)
+    world.run(seconds=2.3)
     assert lost(world, target) == DAMAGE
     assert lost(world, ann.entity) == 0
     assert world.count(MISSILE) == 0
@@ -75,12 +75,13 @@ def test_the_pilot_sees_the_missile_at_once_and_the_magazine_runs_empty_and_is_f
     world.run(seconds=0.1)
     assert ann.view.count(MISSILE) == 1  # no answer can be back yet
     assert ann.view[Magazine].left[ann.entity] == MAGAZINE - 1
-    for _ in range(2 * MAGAZINE):
-        ann.press("fire")
+    for _ in range(MAGAZINE + 1):
         world.run(ticks=RELOAD)
-    world.run(ticks=LIFE + 20)
-    assert world[Magazine].left[ann.entity] == world.count(MISSILE) == 0
-    assert ann.view.count(MISSILE) == 0
+        ann.press("fire")
+    world.run(seconds=0.3)
+    assert world[Magazine].left[ann.entity] == 0
+    world.run(ticks=LIFE)
+    assert world.count(MISSILE) == ann.view.count(MISSILE) == 0
     world.call(ann, buy, count=2)
     world.run(seconds=0.5)
     assert world[Magazine].left[ann.entity] == 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from sidereal.game import Body, Game, Label, Motion, Stage, Step
 from sidereal.games.frontier.asteroids import ASTEROID, rocks
 from sidereal.games.frontier.fight.armour import Hull, Shield, armour
@@ -15,6 +17,7 @@ from sidereal.games.frontier.fight.wrecks import (
     RESPAWN_S,
     WRECK,
     Exploded,
+    Wreck,
     perish,
     wrecks,
 )
@@ -51,17 +54,19 @@ def test_who_is_shot_down_ends_once_and_its_ore_drifts_and_all_are_told() -> Non
     world = World(duel, shards=2, link=BAD)
     ann = world.join("ann")
     world.place(ann.entity, x=-1500, y=500)  # far from it
-    victim = world.spawn(TRADER, Motion(x=60, y=500), Hull(hp=20), Shield(hp=0), Hold(ore=47))
+    victim = world.spawn(TRADER, Motion(x=60, y=500), Hull(hp=8), Shield(hp=0), Hold(ore=47))
     world.spawn(PIRATE, Motion(x=-60, y=500), Hull(hp=100))
-    world.run(seconds=3)
+    older = world.spawn(WRECK, Motion(x=-60, y=900), Wreck(until=world.tick + 20))
+    world.run(ticks=19)
+    assert older in world.ids(WRECK)
+    world.run(seconds=1)
     exploded = world.events(Exploded)
     assert exploded.subject.tolist() == [victim]
     assert victim not in world.ids()
     assert adrift(world) == 47
-    assert world.count(WRECK) == 1
+    (wreck,) = world.ids(WRECK)  # and the older one has faded
+    assert LIFE - 10 < world[Wreck].until[wreck] - exploded.tick[0] <= LIFE
     assert ann.told == []  # no player has to do with it
-    world.run(ticks=LIFE)
-    assert world.count(WRECK) == 0
 
 
 def test_a_player_who_is_shot_down_loses_the_ore_and_flies_again_and_all_hear_who_did_it() -> None:
@@ -70,8 +75,12 @@ def test_a_player_who_is_shot_down_loses_the_ore_and_flies_again_and_all_hear_wh
     world.place(bob.entity, x=-1500, y=500)
     world.place(ann.entity, x=60, y=500)
     first = ann.entity
-    pirate = world.spawn(PIRATE, Motion(x=-60, y=500), Label(name="Red Jack"))
-    world.run(seconds=7)
+    jack = Label(name="Red Jack")
+    pirate = world.spawn(PIRATE, Motion(x=-60, y=500), jack)
+    for turn in (-1, 1):  # and two friends
+        side = Motion(x=60, y=500 - 120 * turn, heading=turn * np.pi / 2)
+        world.spawn(PIRATE, side, jack)
+    world.run(seconds=3.5)
     assert first not in world.ids()
     assert world.events(Exploded).subject.tolist() == [first]
     assert len(world.events(Hit).x) >= 150 / DAMAGE

@@ -21,7 +21,7 @@ from sidereal.game import (
     field,
 )
 from sidereal.games import frontier
-from sidereal.games.frontier.homes import LINGER_S
+from sidereal.games.frontier.homes import LINGER_S, home
 from sidereal.testing import World
 
 LINK = {"delay_s": 0.05, "loss": 0.05}
@@ -74,7 +74,7 @@ def speed(world: World, entity: int) -> float:
 
 
 def test_a_ship_of_frontier_stays_for_ten_seconds(sidereal_world: Callable[..., World]) -> None:
-    world = sidereal_world(frontier.game, world="empty")
+    world = sidereal_world(Game("left", parts=[frontier.flight, home]))
     ann = world.join("ann")
     ship = ann.entity
     ann.leave()

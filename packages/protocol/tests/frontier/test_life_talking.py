@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from sidereal.game import is_line
+from sidereal.game import Game, is_line
 from sidereal.game.words import MARKS_MAX
 from sidereal.games import frontier
+from sidereal.games.frontier.talking import SAID_SIZE, Said, shortened
 from sidereal.testing import Outcome, World
+
+game = Game("talks", parts=[frontier.flight, frontier.talk])
 
 ARABIC = "مرحبا يا صديقي"
 PERSIAN = "می\u200cخواهم"
@@ -51,10 +54,17 @@ def test_what_plays_with_the_line_is_none(text: str) -> None:
     assert not is_line(text)
 
 
-def test_who_is_near_hears_what_is_said_and_all_hear_a_shout_now_and_then(
+def test_of_a_long_line_the_beginning_is_shown_in_whole_letters() -> None:
+    assert shortened("hi") == b"hi"
+    packed = shortened("й" * 240)
+    assert len(packed) <= SAID_SIZE
+    assert packed.decode() == "й" * 46 + "…"
+
+
+def test_who_is_near_hears_and_sees_what_is_said_and_all_hear_a_shout_now_and_then(
     sidereal_world: Callable[..., World],
 ) -> None:
-    world = sidereal_world(frontier.game, world="empty", link={"delay_s": 0.05, "loss": 0.05})
+    world = sidereal_world(game, link={"delay_s": 0.05, "loss": 0.05})
     ann, bob, far = world.join("ann"), world.join("bob"), world.join("far")
     world.place(ann.entity, x=300, y=500)
     world.place(bob.entity, x=400, y=500)
@@ -62,7 +72,7 @@ def test_who_is_near_hears_what_is_said_and_all_hear_a_shout_now_and_then(
     world.run(seconds=1)
     for text in (ARABIC, EMOJI):
         assert world.call(ann, frontier.say, text=text).outcome is Outcome.DONE
-        world.run(seconds=1)
+        world.run(seconds=0.5)
     assert world.call(ann, frontier.say, text="\u202eturned").outcome is Outcome.REFUSED
     assert world.call(ann, frontier.shout, text="two\nlines").outcome is Outcome.REFUSED
     assert world.call(bob, frontier.shout, text=PERSIAN).outcome is Outcome.DONE
@@ -72,6 +82,9 @@ def test_who_is_near_hears_what_is_said_and_all_hear_a_shout_now_and_then(
     world.run(seconds=0.5)
     said = [f"ann: {ARABIC}", f"ann: {EMOJI}"]
     assert [line for line in bob.told if "all" not in line] == said
+    shown = bob.events(Said)  # above the speaker
+    assert shown.subject.tolist() == [ann.entity] * 2
+    assert [bytes(words).decode() for words in shown.words] == [ARABIC, EMOJI]
     assert far.told[0] == f"bob to all: {PERSIAN}"
     assert "far to all: again" in far.told
     assert far.told[0] in ann.told

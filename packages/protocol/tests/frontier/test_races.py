@@ -64,7 +64,7 @@ def test_gates_count_in_their_order_and_a_lap_is_told_with_its_times(
     assert world.of_account(ann, Best).ticks < ticks
     assert len(bob.told) == 2
     world.restart()
-    world.run(seconds=3)
+    world.run(seconds=2)
     assert bytes(world.of_world(Fastest).name) == b"ann"
     assert world.refused(finish) == []
 

@@ -103,7 +103,7 @@ def test_a_docked_ship_that_is_rammed_stays_and_is_not_hurt(sidereal_world: Worl
     world.run(seconds=0.5)
     place = place_of(world, ann.entity)
     rammer = world.spawn(TRADER, Motion(x=110, y=302, vx=-110))
-    world.run(seconds=2)
+    world.run(seconds=1.5)
     assert world[Motion].vx[rammer] > 0
     assert world[Shield].hp[rammer] < 50
     assert (world[Hull].hp[ann.entity], world[Shield].hp[ann.entity]) == (100, 50)

@@ -8,16 +8,36 @@ import numpy as np
 
 from sidereal.game import Body, Game, Motion, WorldBuilder
 from sidereal.games import frontier
-from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
-from sidereal.games.frontier.fight.armour import Shield, Struck
+from sidereal.games.frontier import ASTEROID, SHIP
+from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW, rocks
+from sidereal.games.frontier.fight.armour import Shield, Struck, armour
+from sidereal.games.frontier.fight.guns import guns
+from sidereal.games.frontier.fight.missiles import missiles
+from sidereal.games.frontier.fight.shots import shots
+from sidereal.games.frontier.fight.wrecks import wrecks
 from sidereal.games.frontier.homes import HEADING, PLACE, SPREAD, home, make_home
-from sidereal.games.frontier.ore.breaking import shatter
-from sidereal.games.frontier.ore.cargo import Hold
-from sidereal.games.frontier.trade.stations import PLACES, STATION, Docked
+from sidereal.games.frontier.ore.books import books
+from sidereal.games.frontier.ore.breaking import breaking, shatter
+from sidereal.games.frontier.ore.cargo import Hold, cargo
+from sidereal.games.frontier.ships import flight
+from sidereal.games.frontier.trade.docking import docking
+from sidereal.games.frontier.trade.market import market
+from sidereal.games.frontier.trade.stations import PLACES, STATION, Docked, stations
 from sidereal.games.frontier.traffic.doings import CALL, FLEE, HAUL, HUNT, MINE, NEAR, ROAM, WAIT
 from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind, traffic
+from sidereal.games.frontier.traffic.minds import minds
+from sidereal.games.frontier.traffic.pilots import pilots
 from sidereal.games.frontier.traffic.upkeep import AT_ONCE, WANTED, upkeep
 from sidereal.testing import World
+
+game = Game(
+    "lanes",
+    parts=[
+        *(flight, rocks, traffic, minds, pilots, armour, books, shots, guns, missiles, cargo),
+        *(breaking, wrecks, stations, market, docking),
+    ],
+    ghost_range=frontier.game.ghost_range,
+)
 
 HAVEN = PLACES["Haven"]
 MakeWorld = Callable[..., World]
@@ -31,15 +51,15 @@ def away(world: World, a: int, b: int) -> float:
 def test_a_trader_flies_to_its_station_over_a_border_and_around_a_rock(
     sidereal_world: MakeWorld,
 ) -> None:
-    world = sidereal_world(frontier.game, shards=2, link={"delay_s": 0.02, "loss": 0.02})
+    world = sidereal_world(game, shards=2, link={"delay_s": 0.02, "loss": 0.02})
     x, y = HAVEN
     station = world.spawn(STATION, Motion(x=x, y=y))
-    world.spawn(frontier.ASTEROID, Motion(x=40, y=y + 4), Body(radius=20, mass=60))
+    world.spawn(ASTEROID, Motion(x=-10, y=y + 4), Body(radius=20, mass=60))
     to_haven = Mind(doing=HAUL, stop=0, until=4000)
-    trader = world.spawn(TRADER, Motion(x=200, y=y, heading=np.pi / 2), to_haven)
+    trader = world.spawn(TRADER, Motion(x=90, y=y, vx=-40, heading=np.pi / 2), to_haven)
     world.run(seconds=0.5)
     assert world.owner(trader) == 1
-    world.run(seconds=13)
+    world.run(seconds=8.5)
     assert world.owner(trader) == 0
     assert away(world, trader, station) < NEAR
     assert (world[Docked].at[trader], world[Mind].doing[trader]) == (station, WAIT)
@@ -49,7 +69,7 @@ def test_a_trader_flies_to_its_station_over_a_border_and_around_a_rock(
 def test_who_docks_sells_its_ore_and_later_leaves_for_another_station(
     sidereal_world: MakeWorld,
 ) -> None:
-    world = sidereal_world(frontier.game)
+    world = sidereal_world(game)
     x, y = HAVEN
     station = world.spawn(STATION, Motion(x=x, y=y))
     near = Motion(x=x + 70, y=y)
@@ -64,16 +84,16 @@ def test_who_docks_sells_its_ore_and_later_leaves_for_another_station(
 
 
 def test_pirates_hunt_who_carries_ore_and_flee_without_a_shield(sidereal_world: MakeWorld) -> None:
-    world = sidereal_world(frontier.game, shards=2)
+    world = sidereal_world(game, shards=2)
     pirate = world.spawn(PIRATE, Motion(x=-150, y=500))
-    world.spawn(frontier.SHIP, Motion(x=-150, y=600))  # has nothing
+    world.spawn(SHIP, Motion(x=-150, y=600))  # has nothing
     bare = world.spawn(PIRATE, Motion(x=-900, y=500), Shield(hp=0))
-    carrier = world.spawn(frontier.SHIP, Motion(x=60, y=500), Hold(ore=9))
+    carrier = world.spawn(SHIP, Motion(x=20, y=500), Hold(ore=9))
     world.run(seconds=1)
     assert (world[Mind].doing[pirate], world[Mind].goal[pirate]) == (HUNT, carrier)
     assert world[Mind].doing[bare] == FLEE
-    world.run(seconds=4)
-    assert away(world, pirate, carrier) < 150
+    world.run(seconds=2.5)
+    assert away(world, pirate, carrier) < 120
     assert world[Shield].hp[carrier] < 50
     assert world[Struck].by[carrier] == pirate
 
@@ -81,7 +101,7 @@ def test_pirates_hunt_who_carries_ore_and_flee_without_a_shield(sidereal_world: 
 def test_patrols_hunt_pirates_and_else_go_from_station_to_station(
     sidereal_world: MakeWorld,
 ) -> None:
-    world = sidereal_world(frontier.game)
+    world = sidereal_world(game)
     patrol = world.spawn(PATROL, Motion(x=300, y=500))
     idle = world.spawn(PATROL, Motion(x=300, y=1600))
     pirate = world.spawn(PIRATE, Motion(x=450, y=500))
@@ -91,35 +111,35 @@ def test_patrols_hunt_pirates_and_else_go_from_station_to_station(
 
 
 def test_a_miner_breaks_a_small_rock_and_takes_the_ore(sidereal_world: MakeWorld) -> None:
-    world = sidereal_world(frontier.game)
+    world = sidereal_world(game)
     miner = world.spawn(MINER, Motion(x=300, y=500))
-    world.spawn(frontier.ASTEROID, Motion(x=420, y=500), Body(radius=7, mass=4))
-    world.run(seconds=8)
-    assert world.count(frontier.ASTEROID) == 0
+    world.spawn(ASTEROID, Motion(x=380, y=500), Body(radius=7, mass=4))
+    world.run(seconds=7.5)
+    assert world.count(ASTEROID) == 0
     assert world[Hold].ore[miner] > 0
     assert world.refused(shatter) == []
 
 
 def test_a_miner_flies_to_a_small_rock(sidereal_world: MakeWorld) -> None:
-    world = sidereal_world(frontier.game)
+    world = sidereal_world(game)
     miner = world.spawn(MINER, Motion(x=300, y=500))
-    rock = world.spawn(frontier.ASTEROID, Motion(x=500, y=500), Body(radius=9, mass=6))
-    world.spawn(frontier.ASTEROID, Motion(x=300, y=560), Body(radius=20, mass=60))
+    rock = world.spawn(ASTEROID, Motion(x=500, y=500), Body(radius=9, mass=6))
+    world.spawn(ASTEROID, Motion(x=300, y=560), Body(radius=20, mass=60))
     world.run(seconds=2)
     assert (world[Mind].doing[miner], world[Mind].goal[miner]) == (MINE, rock)
     assert away(world, miner, rock) < 190
 
 
 def test_twenty_pilots_stay_in_the_belt(sidereal_world: MakeWorld) -> None:
-    world = sidereal_world(frontier.game)
-    corners = [(BELT_LOW + 60, BELT_LOW + 60), (BELT_HIGH - 60, BELT_HIGH - 60)]
+    world = sidereal_world(game)
+    corners = [(BELT_LOW + 160, BELT_LOW + 160), (BELT_HIGH - 160, BELT_HIGH - 160)]
     kinds = (TRADER, MINER, PIRATE, MINER, PIRATE)
     pilots = [
         world.spawn(kind, Motion(x=x + 20 * nth, y=y - 20 * nth, vx=np.sign(x) * 30))
         for x, y in corners
         for nth, kind in enumerate(2 * kinds, -5)
     ]
-    world.run(seconds=15)
+    world.run(seconds=8)
     motion = world[Motion]
     assert len(world.ids()) == len(pilots)
     for place in (motion.x[pilots], motion.y[pilots]):
@@ -132,13 +152,13 @@ def test_twenty_pilots_stay_in_the_belt(sidereal_world: MakeWorld) -> None:
 def test_traffic_is_kept_up_and_who_is_new_arrives_where_there_is_a_home(
     sidereal_world: MakeWorld,
 ) -> None:
-    game = Game("kept", parts=[frontier.flight, home, traffic, upkeep])
+    homely = Game("kept", parts=[flight, home, traffic, upkeep])
 
-    @game.world("homely")
+    @homely.world("homely")
     def begin(make: WorldBuilder) -> None:
         make_home(make)
 
-    world = sidereal_world(game, world="homely", shards=2)
+    world = sidereal_world(homely, world="homely", shards=2)
     ann = world.join("ann")
     motion = world[Motion]
     x, y = (float(at[ann.entity]) for at in (motion.x, motion.y))
@@ -147,6 +167,6 @@ def test_traffic_is_kept_up_and_who_is_new_arrives_where_there_is_a_home(
     assert motion.heading[ann.entity] == HEADING
     world.run(seconds=6)
     assert [world.count(kind) for kind in WANTED] == [AT_ONCE] * len(WANTED)
-    elsewhere = sidereal_world(game)
+    elsewhere = sidereal_world(homely)
     elsewhere.run(seconds=6)
     assert elsewhere.count() == 0

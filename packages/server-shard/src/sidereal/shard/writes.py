@@ -88,28 +88,35 @@ class Guard:
         Raises:
             GameFailedError: it wrote what it may not.
         """
-        own = np.zeros(self._queries.population.columns.capacity, np.bool_)
-        own[self._queries.rows()] = True
-        seen = np.zeros_like(own)
-        seen[self._queries.rows(ghosts=True)] = True
         for record, before in self._before.items():
             there = self._queries.columns(record)
             for name, values in before.items():
-                wrote = getattr(there, name) != values
-                said = f"{what} wrote {record.__name__}.{name}"
-                if record.writer is AUTHORITY and wrote[seen].any():
-                    why = "its writer is the authority; step.ask(an action) instead"
-                    raise GameFailedError(what, tick, f"{said}: {why}")
-                if count := int(wrote[seen & ~own].sum()):
-                    why = "write step.rows(…), read step.seen(…)"
-                    raise GameFailedError(
-                        what, tick, f"{said} of {_rows(count)} of another shard: {why}"
-                    )
-                if count := int(wrote[~seen].sum()):
-                    why = "step.find gives -1 for who is not there"
-                    raise GameFailedError(
-                        what, tick, f"{said} of {_rows(count)} where nobody is: {why}"
-                    )
+                # Most systems write little: only what is different is looked at.
+                wrote = (getattr(there, name) != values).nonzero()[0]
+                if len(wrote):
+                    self._judge(what, tick, record, name, wrote)
+
+    def _judge(
+        self, what: str, tick: int, record: type[Component], name: str, wrote: NDArray[np.int64]
+    ) -> None:
+        """Look whether a system may have written a field of these rows.
+
+        Raises:
+            GameFailedError: it may not.
+        """
+        said = f"{what} wrote {record.__name__}.{name}"
+        population = self._queries.population
+        seen = population.columns.alive[wrote]
+        own = seen & population.own[wrote]
+        if record.writer is AUTHORITY and seen.any():
+            why = "its writer is the authority; step.ask(an action) instead"
+            raise GameFailedError(what, tick, f"{said}: {why}")
+        if count := int((seen & ~own).sum()):
+            why = "write step.rows(…), read step.seen(…)"
+            raise GameFailedError(what, tick, f"{said} of {_rows(count)} of another shard: {why}")
+        if count := int((~seen).sum()):
+            why = "step.find gives -1 for who is not there"
+            raise GameFailedError(what, tick, f"{said} of {_rows(count)} where nobody is: {why}")
 
 
 def _rows(count: int) -> str:

@@ -47,6 +47,7 @@ def wander(bot: BotView) -> tuple[Stick, float]:
     a person would: each leg is a turn, a burn and a drift. At the belt's edge it turns home.
     """
     motion, memory = bot.own[Motion], bot.memory
+    memory["wanders"] = True
     if is_leaving(motion):
         if not memory.get("homing") or not memory["leg"]:
             memory["leg"], memory["homing"] = head_home(motion), True

@@ -63,7 +63,7 @@ def nearest_prey(bot: BotView, within: float) -> Sight | None:
     return nearest_of(bot, rows[bot.others[Docked].at[rows] == 0], within)
 
 
-def nearest_of(bot: BotView, rows: np.ndarray, within: float) -> Sight | None:
+def nearest_of(bot: BotView, rows: np.ndarray, within: float = math.inf) -> Sight | None:
     """Find the nearest of these rows of the others."""
     if not len(rows):
         return None

@@ -108,9 +108,12 @@ def head_for(motion: Motion, x: float, y: float, vx: float = 0.0, vy: float = 0.
 def fly_to(
     bot: BotView, x: float, y: float, vx: float = 0.0, vy: float = 0.0
 ) -> tuple[Stick, float]:
-    """Give what to hold next on the way to a point; `memory["leg"]` has what follows."""
+    """Give what to hold next on the way to a point; `memory["leg"]` has what follows.
+
+    Who has only wandered so far turns to it at once.
+    """
     memory = bot.memory
-    if not memory.get("leg"):
+    if memory.pop("wanders", False) or not memory.get("leg"):
         memory["leg"] = head_for(bot.own[Motion], x, y, vx, vy)
     return go_on(bot)
 
