@@ -7,32 +7,51 @@ from collections.abc import Callable
 import pytest
 
 from sidereal.game import Game, Kind, Motion, Step
-from sidereal.games import frontier
 from sidereal.games.frontier import SHIP
-from sidereal.games.frontier.fight.armour import RAMMED, SHOT, Hull, hurt
+from sidereal.games.frontier.asteroids import rocks
+from sidereal.games.frontier.fight.armour import RAMMED, SHOT, Hull, armour, hurt
+from sidereal.games.frontier.fight.guns import guns
+from sidereal.games.frontier.fight.missiles import missiles
+from sidereal.games.frontier.fight.shots import shots
+from sidereal.games.frontier.ore.books import books
+from sidereal.games.frontier.ore.cargo import cargo
+from sidereal.games.frontier.ships import flight
+from sidereal.games.frontier.trade.docking import docking
+from sidereal.games.frontier.trade.market import market
+from sidereal.games.frontier.trade.stations import stations
 from sidereal.games.frontier.traffic.doings import HUNT
-from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind
-from sidereal.games.frontier.traffic.law import FEUD, Offence
-from sidereal.games.frontier.traffic.minds import HELP_TICKS
+from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind, traffic
+from sidereal.games.frontier.traffic.law import FEUD, Offence, law
+from sidereal.games.frontier.traffic.minds import HELP_TICKS, minds
+from sidereal.games.frontier.traffic.pilots import pilots
 from sidereal.testing import World
 
 MakeWorld = Callable[..., World]
 FRIENDS: dict[str, Kind] = {"ann": SHIP, "bob": SHIP, "cid": SHIP, "trader": TRADER}
 
+quiet = Game("quiet", parts=[flight, traffic, stations, armour, law])
+guarded = Game(
+    "guarded",
+    parts=[quiet, rocks, minds, pilots, books, shots, guns, missiles, cargo, market, docking],
+    ghost_range=300,
+)
+
 
 class Brawl:
     """A game in which who hurts whom is what a test says; each on a side of a border."""
 
-    def __init__(self, make: MakeWorld, **kinds: Kind) -> None:
+    def __init__(
+        self, make: MakeWorld, played: Game = quiet, shards: int = 2, **kinds: Kind
+    ) -> None:
         self.blows: list[tuple[int, int, int]] = []
-        game = Game("brawl", parts=[frontier.game])
+        game = Game("brawl", parts=[played], ghost_range=played.ghost_range)
         game.system(self.deal)
-        self.world = make(game, shards=2)
+        self.world = make(game, shards=shards)
         self.ids: dict[str, int] = {}
         for nth, (name, kind) in enumerate(kinds.items()):
             x = -80 if nth % 2 else 80
             self.ids[name] = self.world.spawn(kind, Motion(x=x, y=300 + 40 * nth))
-        self.world.run(seconds=1)
+        self.world.run(seconds=0.5)
 
     def deal(self, step: Step) -> None:
         """Deal the blows that are due to the ships of a shard."""
@@ -43,7 +62,7 @@ class Brawl:
                 self.blows.remove(blow)
                 hurt(step, rows, 1, by, how)
 
-    def hit(self, by: str, whom: str, *, how: int = SHOT, seconds: float = 1.0) -> None:
+    def hit(self, by: str, whom: str, *, how: int = SHOT, seconds: float = 0.5) -> None:
         """Let one hurt another, and time pass."""
         self.blows.append((self.ids[whom], self.ids[by], how))
         self.world.run(seconds=seconds)
@@ -61,7 +80,7 @@ def test_who_shoots_first_does_wrong_and_who_shoots_back_does_not(
     brawl = Brawl(sidereal_world, **FRIENDS)
     brawl.hit("bob", "ann")
     assert brawl.culprits() == {"bob"}
-    for _ in range(2 * HELP_TICKS // 20):  # long after bob has stopped
+    for _ in range(3 * HELP_TICKS // 20):  # long after bob has stopped
         brawl.hit("ann", "bob")
     assert brawl.culprits() == {"bob"}
     brawl.hit("cid", "ann")  # a friend of bob's
@@ -74,7 +93,7 @@ def test_who_shoots_first_does_wrong_and_who_shoots_back_does_not(
 def test_who_has_been_peaceful_for_a_while_may_not_be_shot_any_more(
     sidereal_world: MakeWorld,
 ) -> None:
-    brawl = Brawl(sidereal_world, **FRIENDS)
+    brawl = Brawl(sidereal_world, shards=1, ann=SHIP, bob=SHIP)
     brawl.hit("bob", "ann")
     brawl.world.run(ticks=FEUD)
     brawl.hit("ann", "bob")
@@ -91,12 +110,12 @@ def test_only_pirates_may_be_shot_first(sidereal_world: MakeWorld, victim: Kind)
 
 
 def test_patrols_hunt_who_began_and_never_who_defends_itself(sidereal_world: MakeWorld) -> None:
-    brawl = Brawl(sidereal_world, ann=SHIP, bob=SHIP)
+    brawl = Brawl(sidereal_world, guarded, ann=SHIP, bob=SHIP)
     patrol = brawl.world.spawn(PATROL, Motion(x=-80, y=650))
     brawl.hit("bob", "ann")
     hunted = []
-    for _ in range(2 * HELP_TICKS // 10):
-        brawl.hit("ann", "bob", seconds=0.5)
+    for _ in range(3 * HELP_TICKS // 20):
+        brawl.hit("ann", "bob")
         mind = brawl.world[Mind]
         hunted.append(int(mind.goal[patrol]) if mind.doing[patrol] == HUNT else 0)
     assert brawl.ids["bob"] in hunted
