@@ -135,7 +135,7 @@ def test_bullets_wear_a_rock_over_a_border_until_it_breaks(sidereal_world: World
     assert 2 <= hits <= 5
     assert world[Worn].hp[rock] == DAMAGE * hits
     ann.hold(shoot=1)
-    world.run(seconds=1.2)
+    world.run(seconds=2)
     assert world.count(ASTEROID) == 0
     assert world.of_world(Books).mined == 2
 

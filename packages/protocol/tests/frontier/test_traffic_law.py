@@ -41,7 +41,7 @@ class Brawl:
     """A game in which who hurts whom is what a test says; each on a side of a border."""
 
     def __init__(
-        self, make: MakeWorld, played: Game = quiet, shards: int = 2, **kinds: Kind
+        self, make: MakeWorld, kinds: dict[str, Kind], played: Game = quiet, shards: int = 2
     ) -> None:
         self.blows: list[tuple[int, int, int]] = []
         game = Game("brawl", parts=[played], ghost_range=played.ghost_range)
@@ -77,7 +77,7 @@ class Brawl:
 def test_who_shoots_first_does_wrong_and_who_shoots_back_does_not(
     sidereal_world: MakeWorld,
 ) -> None:
-    brawl = Brawl(sidereal_world, **FRIENDS)
+    brawl = Brawl(sidereal_world, FRIENDS)
     brawl.hit("bob", "ann")
     assert brawl.culprits() == {"bob"}
     for _ in range(3 * HELP_TICKS // 20):  # long after bob has stopped
@@ -93,7 +93,7 @@ def test_who_shoots_first_does_wrong_and_who_shoots_back_does_not(
 def test_who_has_been_peaceful_for_a_while_may_not_be_shot_any_more(
     sidereal_world: MakeWorld,
 ) -> None:
-    brawl = Brawl(sidereal_world, shards=1, ann=SHIP, bob=SHIP)
+    brawl = Brawl(sidereal_world, {"ann": SHIP, "bob": SHIP}, shards=1)
     brawl.hit("bob", "ann")
     brawl.world.run(ticks=FEUD)
     brawl.hit("ann", "bob")
@@ -102,7 +102,7 @@ def test_who_has_been_peaceful_for_a_while_may_not_be_shot_any_more(
 
 @pytest.mark.parametrize("victim", [PIRATE, TRADER, MINER])
 def test_only_pirates_may_be_shot_first(sidereal_world: MakeWorld, victim: Kind) -> None:
-    brawl = Brawl(sidereal_world, ann=SHIP, victim=victim, far=PATROL)
+    brawl = Brawl(sidereal_world, {"ann": SHIP, "victim": victim, "far": PATROL})
     brawl.hit("ann", "victim", how=RAMMED)
     assert brawl.culprits() == set()
     brawl.hit("ann", "victim")
@@ -110,7 +110,7 @@ def test_only_pirates_may_be_shot_first(sidereal_world: MakeWorld, victim: Kind)
 
 
 def test_patrols_hunt_who_began_and_never_who_defends_itself(sidereal_world: MakeWorld) -> None:
-    brawl = Brawl(sidereal_world, guarded, ann=SHIP, bob=SHIP)
+    brawl = Brawl(sidereal_world, {"ann": SHIP, "bob": SHIP}, guarded)
     patrol = brawl.world.spawn(PATROL, Motion(x=-80, y=650))
     brawl.hit("bob", "ann")
     hunted = []
