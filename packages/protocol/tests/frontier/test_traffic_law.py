@@ -29,10 +29,10 @@ from sidereal.testing import World
 MakeWorld = Callable[..., World]
 FRIENDS: dict[str, Kind] = {"ann": SHIP, "bob": SHIP, "cid": SHIP, "trader": TRADER}
 
-quiet = Game("quiet", parts=[flight, traffic, stations, armour, law])
+lawful = Game("lawful", parts=[flight, traffic, stations, armour, law])
 guarded = Game(
     "guarded",
-    parts=[quiet, rocks, minds, pilots, books, shots, guns, missiles, cargo, market, docking],
+    parts=[lawful, rocks, minds, pilots, books, shots, guns, missiles, cargo, market, docking],
     ghost_range=300,
 )
 
@@ -41,7 +41,7 @@ class Brawl:
     """A game in which who hurts whom is what a test says; each on a side of a border."""
 
     def __init__(
-        self, make: MakeWorld, kinds: dict[str, Kind], played: Game = quiet, shards: int = 2
+        self, make: MakeWorld, kinds: dict[str, Kind], played: Game = lawful, shards: int = 2
     ) -> None:
         self.blows: list[tuple[int, int, int]] = []
         game = Game("brawl", parts=[played], ghost_range=played.ghost_range)
