@@ -20,13 +20,14 @@ from sidereal.replication.limits import LIMITS
 from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.bots.behaviour import Mind
-from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
+from sidereal.tools.simulate.authority import SHARDS, Authority
 from sidereal.tools.simulate.clients import ClientHost
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
-from sidereal.tools.simulate.processes import Process, ShardHost
+from sidereal.tools.simulate.processes import ShardHost
 from sidereal.tools.simulate.seeds import random_of
+from sidereal.tools.simulate.stage import Stage
 
 SHARD_COUNT: Final = 2
 LOOK_S: Final = 0.5
@@ -87,7 +88,6 @@ class VirtualWorld:
     Attributes:
         game: that is played.
         rules: of the world.
-        now: virtual seconds.
         network: between all of them.
         authority: the replication server.
         shards: that simulate.
@@ -118,7 +118,7 @@ class VirtualWorld:
             seed: of all that is random.
             strict: whether systems are watched for rows that they may not write, as in tests.
         """
-        self.game, self.rules, self.now = game, Rules(), 0.0
+        self.game, self.rules = game, Rules()
         schema = schema_of(game)
         losses = losses or Losses(schema, self.rules)
         self.network = Wires(link, seed, losses, shard_link)
@@ -134,10 +134,16 @@ class VirtualWorld:
             clients_max=clients_max,
         )
         self.authority.start(0.0)
+        self._stage = Stage(self.network, self.authority)
         self._strict = strict
         self.core.create(make_world(game, schema, world, random_of(seed, "world")))
         self.shards = [self._add_shard(host) for host in sorted(_SHARD_HOSTS)]
         self.clients: list[Guest] = []
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self._stage.now
 
     @property
     def core(self) -> Replicator:
@@ -157,6 +163,7 @@ class VirtualWorld:
             strict=self._strict,
         )
         shard.start(0.0)
+        self._stage.add(shard)
         return shard
 
     def let_in(self, role: Role, at: float) -> Guest:
@@ -172,30 +179,13 @@ class VirtualWorld:
             sign_in=lambda now: self.authority.issue_token(1 + number, role, name, now),
         )
         client.come(at)
+        self._stage.add(client)
         self.clients.append(client)
         return client
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
         end = self.now + seconds
-        while True:
-            process: Process = min((*self.shards, *self.clients), key=lambda host: host.due)
-            at = min(self.network.next_at, self.authority.due, process.due)
-            if at > end:
-                break
-            self.now = max(self.now, at)
-            if self.network.next_at <= at:
-                self._deliver()
-            elif self.authority.due <= at:
-                self.authority.turn(self.now)
-            else:
-                process.wake(self.now)
-        self.now = end
-
-    def _deliver(self) -> None:
-        delivery = self.network.take()
-        if delivery.destination.host == HOST:
-            self.authority.receive(delivery, self.now)
-        for process in (*self.shards, *self.clients):
-            if process.address == delivery.destination:
-                process.receive(delivery, self.now)
+        while (due := self._stage.next()).at <= end:
+            self._stage.do(due)
+        self._stage.now = end

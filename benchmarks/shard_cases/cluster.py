@@ -21,12 +21,13 @@ from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.replicator import Outgoing, Replicator
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.bots.behaviour import Behaviour, Mind
-from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
+from sidereal.tools.simulate.authority import SHARDS, Authority
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Arrival, Process, ShardHost
 from sidereal.tools.simulate.seeds import random_of
+from sidereal.tools.simulate.stage import Stage
 
 READY_S: Final = 10.0
 """Virtual seconds after which shards that do not serve never will."""
@@ -169,7 +170,6 @@ class Cluster:
     Attributes:
         game: that is played.
         seed: of all that is random.
-        now: virtual seconds.
         network: between everybody.
         authority: the replication server.
         shards: processes, in the order of the layout.
@@ -190,7 +190,7 @@ class Cluster:
         bots_max: int = 1,
     ) -> None:
         """Make a world without anything in it, and run it until all shards serve."""
-        self.game, self.seed, self.now = game, seed, 0.0
+        self.game, self.seed = game, seed
         self.rules = rules or Rules()
         self.schema = schema_of(game)
         self.follow: list[Callable[[Cluster], None]] = []
@@ -209,10 +209,15 @@ class Cluster:
             clients_max=bots_max,
         )
         self.authority.start(0.0)
+        self._stage = Stage(self.network, self.authority)
         self.bots: list[Bot] = []
-        self._hosts: dict[str, Process] = {}
         self.shards = [self._add_shard(number, key) for number in range(shards)]
         self.run_until(lambda: all(shard.serves for shard in self.shards), READY_S)
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self._stage.now
 
     @property
     def core(self) -> Replicator:
@@ -243,7 +248,7 @@ class Cluster:
         """Let a bot take part; it has yet to come."""
         bot = Bot(1 + len(self.bots), self, behaviour, mirror=mirror)
         self.bots.append(bot)
-        self._hosts[bot.host] = bot
+        self._stage.add(bot)
         return bot
 
     def run_ticks(self, ticks: int) -> None:
@@ -259,32 +264,13 @@ class Cluster:
         """
         end = self.now + within_s
         while not done():
-            process: Process = min((*self.shards, *self.bots), key=_due)
-            at = min(self.network.next_at, self.authority.due, process.due)
-            if at > end:
+            due = self._stage.next()
+            if due.at > end:
                 raise TimeoutError(f"not within {within_s:g} virtual seconds")
-            self.now = max(self.now, at)
-            if self.network.next_at <= at:
-                self._deliver()
-            elif self.authority.due <= at:
-                self._note(self.authority.turn(self.now))
-            else:
-                process.wake(self.now)
-
-    def _deliver(self) -> None:
-        delivery = self.network.take()
-        if delivery.destination.host == HOST:
-            self._note(self.authority.receive(delivery, self.now))
-            return
-        process = self._hosts[delivery.destination.host]
-        if process.address == delivery.destination:
-            process.receive(delivery, self.now)
-
-    def _note(self, stepped: bool) -> None:
-        if stepped:
-            self._share()
-            for follow in self.follow:
-                follow(self)
+            if self._stage.do(due):
+                self._share()
+                for follow in self.follow:
+                    follow(self)
 
     def _share(self) -> None:
         """Give shards the sectors that they should have, however the authority decides it."""
@@ -314,9 +300,5 @@ class Cluster:
             make_game=lambda: self.game,
         )
         shard.start(0.0)
-        self._hosts[shard.host] = shard
+        self._stage.add(shard)
         return shard
-
-
-def _due(process: Process) -> float:
-    return process.due
