@@ -25,6 +25,7 @@ from sidereal.replication.links.numbers import Quota
 from sidereal.replication.links.players import InputVerdict, Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.answers import Answers
+from sidereal.replication.ownership.held import Held
 from sidereal.replication.repairs import Repairs
 from sidereal.replication.validate import Proposed, Verdict, judge_motion, judge_spawn
 from sidereal.tools.simulate import liarclients, liarshards
@@ -71,6 +72,22 @@ def who_was_given_anything_may_move_all(patch: pytest.MonkeyPatch) -> None:
         return at[given & (missing <= REPAIRED_TICKS_MAX)]
 
     patch.setattr(Repairs, "believe", believe)
+
+
+def one_handover_explains_any_number_of_repairs(patch: pytest.MonkeyPatch) -> None:
+    """An entity may be put elsewhere again and again for what was given once."""
+    believe = Repairs.believe
+
+    def forgetful(self: Repairs, *arguments: Any) -> np.ndarray:
+        self._used = Held()
+        return believe(self, *arguments)
+
+    patch.setattr(Repairs, "believe", forgetful)
+
+
+def repairs_reach_everywhere(patch: pytest.MonkeyPatch) -> None:
+    """It does not count how far what was given is from who is put elsewhere."""
+    patch.setattr("sidereal.replication.repairs._distance", lambda off_x, _: np.zeros(len(off_x)))
 
 
 def repairs_are_not_believed(patch: pytest.MonkeyPatch) -> None:
@@ -238,6 +255,14 @@ def lies_where_all_is_well(plan: Plan) -> bool:
     return Kind.SHARD_LIES in plan.kinds and plan.limits.shards.silence_s < 1.0
 
 
+def leaps(plan: Plan) -> bool:
+    """Tell in which plans a lying shard says that its sparks are elsewhere."""
+    return any(
+        fault.kind is Kind.SHARD_LIES and fault.target == liarshards.Finale.NONSENSE
+        for fault in plan.faults
+    )
+
+
 lying_shards = with_fault(Kind.SHARD_LIES)
 
 
@@ -256,6 +281,8 @@ MUTANTS: Final = (
     Mutant(speed_is_not_checked, ("LiesFail",), lying_shards),
     Mutant(distance_is_not_checked, ("LiesFail",), lying_shards),
     Mutant(who_was_given_anything_may_move_all, ("LiesFail",), lying_shards),
+    Mutant(one_handover_explains_any_number_of_repairs, ("Elsewhere",), leaps),
+    Mutant(repairs_reach_everywhere, ("Elsewhere",), leaps),
     Mutant(repairs_are_not_believed, ("NothingRejected",), any_plan),
     Mutant(the_future_is_not_checked, ("LiesFail",), lying_shards),
     Mutant(the_past_is_not_checked, ("LiesFail",), lies_where_all_is_well),

@@ -7,11 +7,12 @@
 * `seeds`: everybody's random numbers;
 * `processes`, `shards`, `clients`: what a shard's and a client's shell do around their cores;
 * `liarshards`, `idleshards`, `liarclients`: shards and clients that do not keep to the rules;
-  `shardlies`: what the former may say;
+  `shardlies`: what the former may say; `leaps`: where they say that their sparks are;
 * `authority`: the same for the replication server;
 * `small`: limits drawn small, so that what they bound happens in a short run;
 * `memory`: a store in memory that keeps rows as the database does;
 * `saving`: how changes get into it, and what goes wrong on the way;
+* `stage`: who takes part, the time, and what is due next;
 * `cluster`: all of it, and the loop; `finish`: when that is over;
 * `script`: what happens when, to whom;
 * `game`: the game that is played in it; `passing`: what comes and goes in it; `families`: parents

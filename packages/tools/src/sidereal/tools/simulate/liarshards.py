@@ -27,6 +27,7 @@ from sidereal.shard.simulation import Simulation
 from sidereal.tools.simulate.bookings import HAIL, PAY
 from sidereal.tools.simulate.families import COLOUR, COLOURS, FLAG
 from sidereal.tools.simulate.game import SHIP, Charge, Turn
+from sidereal.tools.simulate.leaps import Leaps
 from sidereal.tools.simulate.lies import Lies
 from sidereal.tools.simulate.passing import NOTE, SPARK, UNASKED_FROM, Origin, Stamp
 from sidereal.tools.simulate.shardlies import (
@@ -109,6 +110,7 @@ class LyingShard(ShardCore):
         self._doubts = dice.spawn(1)[0]
         self._lies = lies
         super().__init__(**arguments)
+        self._leaps = Leaps(self._schema, self._doubts.spawn(1)[0], lies)
 
     def _propose(self, simulation: Simulation) -> None:
         super()._propose(simulation)
@@ -127,6 +129,8 @@ class LyingShard(ShardCore):
             self._lie_of_repairs(simulation)
             self._lie_of_gifts(simulation)
             self._lie_of_asks(simulation)
+        if not self.raves and self._finale is Finale.NONSENSE:
+            self._let_leap(simulation)
 
     def _lie_of_its_own(self, simulation: Simulation) -> None:
         columns = simulation.bodies.columns
@@ -266,6 +270,11 @@ class LyingShard(ShardCore):
         """Tell whether a tick is long ago for the server, whose clock is a little behind."""
         age = self.tick - LEAD_TICKS - tick
         return age * simulation.rules.tick_s > self._long_ago_s
+
+    def _let_leap(self, simulation: Simulation) -> None:
+        """Put sparks elsewhere; not if what is refused or repeated counts in the end."""
+        for message, _ in encode_proposals(self.tick, self._leaps.make(simulation, self.tick)):
+            self._endpoint.send(ShardChannel.PROPOSAL, message)
 
     def _lie_of_gifts(self, simulation: Simulation) -> None:
         """Give an entity of its own a stamp that has counted more than there was time for."""

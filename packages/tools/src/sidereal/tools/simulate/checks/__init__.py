@@ -28,10 +28,12 @@ itself: none of them asks the code under test for its opinion.
 * `borders`: who is handed over, and what is seen across a border;
 * `islands`: nobody of two owners may touch, and who was brought together does not flap; `meetings`:
   who may touch whom, found by looking at every two;
+* `proven`: shards that have answered no pilot take none from one that has;
 * `cuts`: what touches over the cut of an island;
 * `fleet`: how shards share what there is to do, and how they go;
 * `spares`: who holds nothing until another shard is gone, and takes over from that one;
 * `recovery`: what is there after a restart against what was there before;
+* `elsewhere`: who is elsewhere than it can have flown, and what explains that;
 * `lies`: liars are not believed, are closed, and nobody else is blamed;
 * `authority`: of two authorities on one store only one writes;
 * `bounded`: what is kept of the past is let go in time;

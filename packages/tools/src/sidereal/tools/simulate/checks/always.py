@@ -180,7 +180,8 @@ class Continuity(OnlyNewer):
     Between two ticks an entity may go as far as it flies, be corrected by what it did while its
     newest reference was on its way, and be pushed out of another that had got into it. Whether one
     had is asked of what shards flew: the other may have flown on since. A ship that nobody
-    simulated for a while may go where its pilot's inputs have taken it since.
+    simulated for a while may go where its pilot's inputs have taken it since. Sparks stay on their
+    lines (`Lives`).
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -222,6 +223,7 @@ class Continuity(OnlyNewer):
             # What was flown, was flown for the authority before.
             least_s, welcomed_from = least_s + self._lost_s, -math.inf
         same = rows[before["id"][rows] == now["id"][rows]]
+        same = same[columns["kind"][same] != SPARK]
         speed = np.hypot(before["vx"][same], before["vy"][same])
         speed += np.hypot(now["vx"][same], now["vy"][same])
         piloted = core.world.account[core.world.families.root[same]] != 0

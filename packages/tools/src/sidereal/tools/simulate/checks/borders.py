@@ -217,6 +217,21 @@ def leases_of(core: Replicator) -> dict[Sector, int]:
     }
 
 
+def is_clear(core: Replicator, row: int, owner: int, less: float) -> bool:
+    """Tell whether an entity is outside its owner's sectors, by the margin but for some units.
+
+    Args:
+        core: of the world.
+        row: of the entity.
+        owner: whose sectors.
+        less: by so much less than the margin.
+    """
+    near = _sectors_within(
+        _present(core, np.array([row]))[0], MARGIN - less, core.rules.sector_size
+    )
+    return all(core.mesh.leases.holder_of(sector) != owner for sector in near)
+
+
 def _present(core: Replicator, rows: np.ndarray, ticks_ago: int = 0) -> np.ndarray:
     """Work out where some entities are, or were a moment ago, float64[n, 6]."""
     columns = core.world.columns

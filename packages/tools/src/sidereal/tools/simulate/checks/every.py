@@ -22,6 +22,7 @@ from sidereal.tools.simulate.checks.convergence import (
 )
 from sidereal.tools.simulate.checks.credits import Credits
 from sidereal.tools.simulate.checks.cuts import Cuts
+from sidereal.tools.simulate.checks.elsewhere import Elsewhere
 from sidereal.tools.simulate.checks.endings import Endings
 from sidereal.tools.simulate.checks.families import Families
 from sidereal.tools.simulate.checks.fleet import Drains, Shares
@@ -35,6 +36,7 @@ from sidereal.tools.simulate.checks.lives import Lives
 from sidereal.tools.simulate.checks.owners import OneOwner
 from sidereal.tools.simulate.checks.presses import Presses
 from sidereal.tools.simulate.checks.private import PrivateConverges, PrivateIsTrue
+from sidereal.tools.simulate.checks.proven import Proven
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.checks.service import Service
@@ -46,11 +48,10 @@ from sidereal.tools.simulate.faults import Plan
 
 
 def make_checkers(plan: Plan) -> list[Checker]:
-    """Make fresh checkers, in the order in which they are asked."""
+    """Make fresh checkers of a run of the game that is the simulator's own."""
     reference = Reference(plan)
     return [
         NothingLostOrDoubled(),
-        OneOwner(plan),
         Continuity(plan),
         reference,
         Voyages(reference),
@@ -58,30 +59,45 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Presses(),
         Charges(),
         Credits(),
-        Happenings(),
-        Audiences(),
         Endings(),
         Lives(),
         Families(),
         Foreseen(),
         Gifts(),
         Asks(plan),
+        Recovery(plan),
+        Elsewhere(plan),
+        LiesFail(plan),
+        NobodyIsBlamed(),
+        BeltHolds(),
+        *make_common(plan, weighs=True),
+    ]
+
+
+def make_common(plan: Plan, *, weighs: bool) -> list[Checker]:
+    """Make fresh checkers of what holds in every game.
+
+    Args:
+        plan: that is played.
+        weighs: see `Service`.
+    """
+    return [
+        OneOwner(plan),
+        Happenings(),
+        Audiences(),
         Margins(),
         Islands(plan),
+        Proven(),
         Cuts(plan),
         Drains(plan),
         Shares(plan),
         Spares(),
-        Recovery(plan),
         OneAuthority(plan),
-        Service(plan),
+        Service(plan, weighs=weighs),
         NothingRejected(),
         FreshNonces(),
-        LiesFail(plan),
-        NobodyIsBlamed(),
         ReplicasConverge(),
         LeasesConverge(),
-        BeltHolds(),
         Bounded(plan),
         PredictionConverges(),
         PrivateConverges(),

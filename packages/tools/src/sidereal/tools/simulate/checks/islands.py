@@ -21,15 +21,11 @@ import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.space.sectors import pack_sector
-from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.replication.replicator import Replicator
-from sidereal.tools.simulate.checks.borders import Sector, leases_of
+from sidereal.tools.simulate.checks.borders import EDGE_SLACK, Sector, is_clear, leases_of
 from sidereal.tools.simulate.checks.meetings import Meetings, find_meetings, living_owners
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
-
-EDGE_SLACK: Final = 0.5
-"""World units around a margin in which both answers are right."""
 
 HOME_TICKS_MORE: Final = 2
 """Ticks after which a guest is at home that nothing keeps."""
@@ -148,7 +144,7 @@ class Islands:
                 cluster.exercised["returns judged"] += 1
                 if not meetings.reaches(at, was == after):
                     yield f"{net_id} is back with {after} after {core.tick - moved.tick} ticks"
-            if not self._is_clear(core, meetings.rows[at], before):
+            if not is_clear(core, meetings.rows[at], before, EDGE_SLACK):
                 self._moved[net_id] = _Moved(core.tick, before)
 
     def _judge_guests(
@@ -163,7 +159,7 @@ class Islands:
         lone &= (holder != SHARD_NONE) & ~np.isin(rows, core.mesh.waiting_rows)
         for at in np.flatnonzero(lone).tolist():
             net_id = int(core.world.columns.net_id[rows[at]])
-            if not self._is_clear(core, rows[at], int(owner[at]), -EDGE_SLACK):
+            if not is_clear(core, rows[at], int(owner[at]), -EDGE_SLACK):
                 continue
             if core.tick <= self._left_behind.get(net_id, -1):
                 continue
@@ -171,21 +167,3 @@ class Islands:
             since = self._idle[net_id] = idle.get(net_id, core.tick)
             if core.tick - since > self._home_ticks + HOME_TICKS_MORE:
                 yield f"{net_id} is a guest of {owner[at]} for nothing since tick {since}"
-
-    def _is_clear(self, core: Replicator, row: int, owner: int, less: float = EDGE_SLACK) -> bool:
-        """Tell whether an entity is outside its owner's sectors, by the margin but for some units.
-
-        Args:
-            core: of the world.
-            row: of the entity.
-            owner: whose sectors.
-            less: by so much less than the margin.
-        """
-        x, y, _ = core.world.locate(np.array([row]), core.tick)
-        reach, size = HANDOVER_MARGIN - less, core.rules.sector_size
-        near = {
-            (int((x[0] + dx) // size), int((y[0] + dy) // size))
-            for dx in (-reach, 0.0, reach)
-            for dy in (-reach, 0.0, reach)
-        }
-        return all(core.mesh.leases.holder_of(sector) != owner for sector in near)
