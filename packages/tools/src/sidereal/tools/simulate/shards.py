@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import numpy as np
+from typing import Any, Protocol
 
 from sidereal.game import Part
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import GameFailedError
-from sidereal.protocol.ids import Address
-from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.mishap import Mishap
-from sidereal.tools.simulate.network import Delivery, Network
+from sidereal.tools.simulate.network import Delivery
 from sidereal.tools.simulate.processes import Arrival, ShardHost
 
 
@@ -47,33 +43,20 @@ class ShardProcess(ShardHost):
 
     def __init__(
         self,
-        name: str,
-        host: str,
-        network: Network,
-        rng: np.random.Generator,
-        *,
-        key: bytes,
-        server: Address,
+        *arguments: Any,
         declare: Callable[[Sequence[Part]], Declarations],
         record: Callable[[str], Recorder],
         ledger: Ledger,
-        limits: ShardLimits,
-        spare: bool = False,
+        **more: Any,
     ) -> None:
         """Make one; what is not named here is of `ShardHost`.
 
         Args:
-            name: of the shard.
-            host: its address.
-            network: that it is on.
-            rng: its generator.
-            key: of shards.
-            server: whom it connects to.
+            arguments: of that.
             declare: makes the game, with some parts more.
             record: makes what writes down what a core of this name does.
             ledger: of inputs.
-            limits: of its core.
-            spare: whether it waits.
+            more: of that.
         """
         self.welcomed_at = math.inf
         self._told_at = -math.inf
@@ -82,17 +65,7 @@ class ShardProcess(ShardHost):
         self._recorder = record("")
         self._mishap = Mishap()
         self._declare = declare
-        super().__init__(
-            name,
-            host,
-            network,
-            rng,
-            key=key,
-            server=server,
-            make_game=self._make_recorded_game,
-            limits=limits,
-            spare=spare,
-        )
+        super().__init__(*arguments, make_game=self._make_recorded_game, **more)
 
     @property
     def core_name(self) -> str:

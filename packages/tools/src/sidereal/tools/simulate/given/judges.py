@@ -5,31 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sidereal.replication.replicator import Replicator
-from sidereal.tools.simulate.checks.always import (
-    FreshNonces,
-    NothingDoubled,
-    NothingRejected,
-    OnlyNewer,
-)
-from sidereal.tools.simulate.checks.audiences import Audiences
-from sidereal.tools.simulate.checks.authority import OneAuthority
-from sidereal.tools.simulate.checks.borders import GhostsConverge, Margins
-from sidereal.tools.simulate.checks.bounded import Bounded
-from sidereal.tools.simulate.checks.convergence import (
-    PredictionConverges,
-    ReplicasConverge,
-    ShardsConverge,
-    StoreConverges,
-)
-from sidereal.tools.simulate.checks.cuts import Cuts
-from sidereal.tools.simulate.checks.fleet import Drains, Shares
-from sidereal.tools.simulate.checks.happenings import Happenings
-from sidereal.tools.simulate.checks.islands import Islands
-from sidereal.tools.simulate.checks.owners import OneOwner
-from sidereal.tools.simulate.checks.private import PrivateConverges, PrivateIsTrue
-from sidereal.tools.simulate.checks.service import Service
-from sidereal.tools.simulate.checks.spares import Spares
-from sidereal.tools.simulate.checks.surroundings import LeasesConverge
+from sidereal.tools.simulate.checks.always import NothingDoubled, OnlyNewer
+from sidereal.tools.simulate.checks.every import make_common
 from sidereal.tools.simulate.cluster import Checker, Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.given.staging import Staged
@@ -62,31 +39,10 @@ def _truth(cluster: Cluster, core: Replicator) -> Truth:
 
 
 def make_judges(plan: Plan, staged: Staged) -> list[Checker]:
-    """Make fresh checkers, in the order in which they are asked."""
+    """Make fresh checkers of a run of that game."""
     return [
         NothingDoubled(),
-        OneOwner(plan),
         OnlyNewer(),
         *map(Judged, staged.make_judges()),
-        Happenings(),
-        Audiences(),
-        Margins(),
-        Islands(plan),
-        Cuts(plan),
-        Drains(plan),
-        Shares(plan),
-        Spares(),
-        OneAuthority(plan),
-        Service(plan, weighs=False),
-        NothingRejected(),
-        FreshNonces(),
-        ReplicasConverge(),
-        LeasesConverge(),
-        Bounded(plan),
-        PredictionConverges(),
-        PrivateConverges(),
-        PrivateIsTrue(),
-        ShardsConverge(),
-        GhostsConverge(),
-        StoreConverges(plan),
+        *make_common(plan, weighs=False),
     ]
