@@ -220,6 +220,25 @@ def test_bodies_of_one_group_never_touch_each_other_and_touch_the_others() -> No
     assert sorted(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)) == [(0, 2), (1, 2)]
 
 
+def test_a_sensor_in_the_place_of_another_is_as_new() -> None:
+    space, motion = Space(), still()
+    motion["x"][:4] = 0.0, 4.0, 6.0, 2.0
+    motion["vx"][0], motion["spin"][0] = 40.0, 3.0
+    space.add(np.arange(2), motion, shapes(2)._replace(sensor=np.array([True, False])))
+    space.step(motion, 0.05)
+    assert space.pairs.tolist() in ([[0], [1]], [[1], [0]])
+    leave(space, 0)
+    space.step(motion, 0.05)
+    # Of the two that come one is of the group of who is there.
+    come = shapes(2)._replace(sensor=np.ones(2, np.bool_), group=np.array([2, 9], np.uint32))
+    space.add(np.array([2, 3]), motion, come)
+    motion["vx"][3] = 1.0
+    space.step(motion, 0.05)
+    assert sorted(np.sort(space.pairs, axis=0).T.tolist()) == [[1, 3], [2, 3]]
+    assert motion["x"][1:4].tolist() == [4.0, 6.0, 2.0 + 1.0 * 0.05]
+    assert motion["heading"][2:4].tolist() == [0.0, 0.0]
+
+
 def test_bodies_go_on_in_another_space_as_if_they_had_stayed() -> None:
     """Also two that are still being pushed apart, and after others have moved up."""
     spaces, motions = [Space(), Space()], [still(), still()]

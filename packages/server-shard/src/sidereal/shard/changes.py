@@ -140,7 +140,7 @@ class Changes:
         columns.tick[held] = tick
         before = take_rows(population.reference, held)
         reference = Motion(*(before[name] for name in Motion._fields))
-        truth = Motion(*(columns[name][held] for name in Motion._fields))
+        truth = Motion(*(columns[name].take(held) for name in Motion._fields))
         changed = strayed(
             reference, before["tick"], truth, tick, self._rules.tick_s, DISTANCE_MAX, ANGLE_MAX
         )

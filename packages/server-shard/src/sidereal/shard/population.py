@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.state.arrays import opaque, take_rows
+from sidereal.protocol.state.blocks import Blocks
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import MOTION, Schema
@@ -38,12 +39,8 @@ class Population:
         self.columns = Columns(schema)
         self.own: NDArray[np.bool_] = np.zeros(self.columns.capacity, dtype=np.bool_)
         self.reference: NDArray[np.void] = np.zeros(self.columns.capacity, schema.exact_record)
-        self.known: dict[str, NDArray[Any]] = {
-            field.name: np.zeros(self.columns.capacity, field.memory_dtype)
-            for number in schema.proposed
-            if number != schema.numbers[MOTION.name]
-            for field in schema.component(number).fields
-        }
+        self._known = Blocks(schema.fields.values(), self.columns.capacity)
+        self.known = self._proposed()
         self.version = 0
 
     def own_rows(self) -> Ints:
@@ -163,8 +160,14 @@ class Population:
         self.version += 1
 
     def _take_for_known(self, rows: Ints) -> None:
-        for name, known in self.known.items():
-            known[rows] = self.columns[name][rows]
+        self._known.copy(self.columns.blocks, rows)
+
+    def _proposed(self) -> dict[str, NDArray[Any]]:
+        """Give those of the known fields that count, by name."""
+        schema = self.columns.schema
+        numbers = (n for n in schema.proposed if n != schema.numbers[MOTION.name])
+        fields = (field for number in numbers for field in schema.component(number).fields)
+        return {field.name: self._known.arrays[field.name] for field in fields}
 
     def _reserve(self) -> None:
         more = self.columns.capacity - len(self.own)
@@ -173,7 +176,5 @@ class Population:
             self.reference = np.concatenate(
                 [self.reference, np.zeros(more, dtype=self.reference.dtype)]
             )
-            self.known = {
-                name: np.concatenate([known, np.zeros(more, known.dtype)])
-                for name, known in self.known.items()
-            }
+            self._known.grow(self.columns.capacity)
+            self.known = self._proposed()

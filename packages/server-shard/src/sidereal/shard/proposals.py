@@ -40,6 +40,7 @@ from sidereal.shard.families import Families
 from sidereal.shard.population import Ints
 
 NEVER = -1
+NOBODY_WAITS = np.empty(0, np.int64)
 
 
 class Run(NamedTuple):
@@ -374,7 +375,8 @@ class Proposals:
         if len(rows):
             yield Run(WHOLE, rows, self._changed[WHOLE][rows])
         for number, waits in self._waits.items():
-            rows = np.flatnonzero(waits & ~whole)
+            # Of most components nothing waits: 1 µs each.
+            rows = np.flatnonzero(waits & ~whole) if waits.any() else NOBODY_WAITS
             if len(rows):
                 yield Run(number, rows, self._changed[number][rows])
         if len(self._gone):

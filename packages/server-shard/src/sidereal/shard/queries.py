@@ -148,6 +148,10 @@ class Queries:
         Raises:
             LocalProtocolError: the game has no such record.
         """
+        there = self.population.columns
+        found = self._structs.get(record)
+        if found is not None and self._capacity == len(there.alive):
+            return found
         if record in self._held:
             return self._held_for_all(record)
         if record not in self._components:
@@ -155,7 +159,6 @@ class Queries:
                 f"{record.record_name} is not declared: no kind, model or rule mentions it; "
                 f"say part.declare({record.__name__})"
             )
-        there = self.population.columns
         if self._capacity != there.capacity:  # growing has replaced the arrays
             self._structs.clear()
             self._capacity = there.capacity

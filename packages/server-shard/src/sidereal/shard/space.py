@@ -29,6 +29,8 @@ ITERATIONS: Final = 30
 ITERATIONS_CROWDED: Final = 10
 """Likewise after a step with more than `CONTACTS_MANY`: there a pass costs more than it tells."""
 CONTACTS_MANY: Final = 1000
+SPARES_MAX: Final = 256
+"""Sensors that a space keeps for others to come."""
 
 MOTION_FIELDS: Final = ("x", "y", "heading", "vx", "vy", "spin")
 """In the order of pymunk's batch buffers: position, angle, velocity, angular velocity."""
@@ -100,6 +102,7 @@ class Space:
         self._rows_by_address = self._addresses, self.rows
         self._circles: list[pymunk.Circle] = []
         self._index_of: dict[int, int] = {}
+        self._spares = _Spares()
         self._reading = batch.Buffer()
         # A buffer that was given NumPy's memory must never be grown by pymunk: two of them.
         self._writing = batch.Buffer()
@@ -126,20 +129,20 @@ class Space:
             raise LocalProtocolError("a body needs finite motion and a positive radius and mass")
         addresses = []
         touches = (column.tolist() for column in shapes[2:])
-        # 30 µs per body, when it is adopted; the position must be right before the shape is
-        # indexed, the rest is written in one go below.
+        # 30 µs per body, when it is adopted, 10 for a sensor in the place of another one; the
+        # position must be right before the shape is indexed, the rest is written in one go below.
         for row, (x, y), (r, m), category, mask, sensor, bounce, group in zip(
             rows.tolist(), state[:, :2].tolist(), sizes.tolist(), *touches, strict=True
         ):
             if row in self._index_of:
                 raise LocalProtocolError(f"row {row} is in the space already")
-            body = pymunk.Body(m, pymunk.moment_for_circle(m, 0.0, r))
+            circle = self._spares.take(r, m) if sensor else None
+            if circle is None:
+                circle = _make(r, m, sensor)
+            body = circle.body
             body.position = (x, y)
-            circle = pymunk.Circle(body, r)
             circle.elasticity = math.sqrt(bounce)  # pymunk multiplies both shapes'
-            circle.friction = FRICTION
             circle.filter = pymunk.ShapeFilter(group=group, categories=category, mask=mask)
-            circle.sensor = sensor
             self._space.add(body, circle)
             self._index_of[row] = len(self._circles)
             self._circles.append(circle)
@@ -157,7 +160,10 @@ class Space:
         """
         # 9 µs per body, when it is released, of which 1 in the next step.
         for row in rows.tolist():
-            _remove(self._space, self._take_out(row))
+            circle = self._take_out(row)
+            self._space.remove(circle, circle.body)
+            if not self._spares.keep(circle):
+                _let_free(circle)
         self._is_checked &= not len(rows)
 
     def hand_over(self, rows: Ints, other: Space) -> None:
@@ -181,6 +187,7 @@ class Space:
     def clear(self) -> None:
         """Take all bodies out, and free them."""
         self.remove(self.rows.copy())
+        self._spares.clear()
         self._space.step(0.0)
 
     def place(self, motion: Motion) -> None:
@@ -276,7 +283,7 @@ class Space:
         self._check_order()
         state = np.empty((len(self.rows), len(names)))
         for column, name in enumerate(names):
-            state[:, column] = motion[name][self.rows]
+            state[:, column] = motion[name].take(self.rows)
         if not np.isfinite(state).all():
             raise LocalProtocolError("NaN or infinity in the bodies' motion: it would spread")
         self._writing.set_float_buf(state)
@@ -310,13 +317,58 @@ class Space:
         self._rows_by_address = self._addresses[order], self.rows[order]
 
 
-def _remove(space: pymunk.Space, circle: pymunk.Circle) -> None:
-    """Take a body out, so that it is freed with the next step.
+class _Spares:
+    """Sensors that have left a space, for others like them: shots come and go all the time.
+
+    A sensor is never pushed. So nothing is left in it of where it was but how it moved, which
+    would tell physics where it soon will be.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._circles: dict[tuple[float, float], list[pymunk.Circle]] = {}
+
+    def keep(self, circle: pymunk.Circle) -> bool:
+        """Keep one that has been taken out; false if it is no sensor, or there are many."""
+        if not circle.sensor or self._count >= SPARES_MAX:
+            return False
+        self._circles.setdefault((circle.radius, circle.body.mass), []).append(circle)
+        self._count += 1
+        return True
+
+    def take(self, radius: float, mass: float) -> pymunk.Circle | None:
+        """Give one of this size at rest, if there is any."""
+        alike = self._circles.get((radius, mass))
+        if not alike:
+            return None
+        circle = alike.pop()
+        circle.body.velocity = (0.0, 0.0)
+        self._count -= 1
+        return circle
+
+    def clear(self) -> None:
+        """Let all be freed."""
+        for circle in (circle for alike in self._circles.values() for circle in alike):
+            _let_free(circle)
+        self._circles.clear()
+        self._count = 0
+
+
+def _make(radius: float, mass: float, sensor: bool) -> pymunk.Circle:
+    """Make a body that is in no space."""
+    body = pymunk.Body(mass, pymunk.moment_for_circle(mass, 0.0, radius))
+    circle = pymunk.Circle(body, radius)
+    circle.friction = FRICTION
+    circle.sensor = sensor
+    return circle
+
+
+def _let_free(circle: pymunk.Circle) -> None:
+    """Let a body that was taken out be freed with the next step.
 
     pymunk's bodies hold themselves by a handle for callbacks from C, of which nobody here has any.
     Left alone they would stay until a garbage collection, which comes seldom.
     """
     body = circle.body
-    space.remove(circle, body)
     circle.body = None
     body._data_handle = None

@@ -87,6 +87,9 @@ class Stages:
         self._beside_motion = written - {Motion}
         self._settling = Settling({Motion, *written}, rules)
         every: list[Model | System] = [*declared.models, *declared.systems]
+        self._every = {
+            system: max(1, round(system.every_s / rules.tick_s)) for system in declared.systems
+        }
         self._able = {model: _components_of(model) for model in declared.models}
         self._places = {one: at for at, one in enumerate(every)}
         self.costs = Costs([_words_for(one) for one in every], rules.tick_s)
@@ -185,7 +188,7 @@ class Stages:
                 self._run_model(model, beyond, self._dt(stage), _spawn_nothing)
             self.costs.add(self._places[model], self._clock() - began)
         for system in self._systems[stage]:
-            every = max(1, round(system.every_s / self._rules.tick_s))
+            every = self._every[system]
             if self._tick % every == 0:
                 began = self._clock()
                 self._run_system(system, self._dt(stage) * every)
@@ -284,7 +287,7 @@ class Stages:
         gathered: dict[type[Record], Record] = {}
         for record in (*model.writes, *model.reads):
             there = self._queries.columns(record)
-            arrays = {name: getattr(there, name)[rows] for name in record.fields}
+            arrays = {name: getattr(there, name).take(rows) for name in record.fields}
             if record not in model.writes:
                 for array in arrays.values():
                     array.flags.writeable = False

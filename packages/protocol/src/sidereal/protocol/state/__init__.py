@@ -4,7 +4,7 @@
   follows from them: numbers, rows, records, database columns, validation. `description` is the
   same as bytes, whose hash both ends compare, and says in words what differs. `described` makes a
   schema of such bytes, for an end that has not the game.
-* `columns` is the struct of arrays that holds entities; `idtable` finds one by its network id.
+* `columns` is the struct of arrays that holds entities, in `blocks`; `idtable` finds one by its id.
   `families` finds parents and children in it; `arrays` names the arrays in signatures.
 * `values` says which values a field may have. `quantize` puts rows on the wire's grid; `reckoning`
   is motion between two references.

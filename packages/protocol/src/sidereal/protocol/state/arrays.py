@@ -38,6 +38,11 @@ def opaque(rows: Rows) -> Rows:
     return rows.view(f"V{rows.itemsize}")
 
 
+def bytes_of(rows: Rows) -> NDArray[np.uint8]:
+    """Give the bytes of rows, uint8[n, size of a row]."""
+    return np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), rows.itemsize)
+
+
 def take_rows(rows: Rows, which: Ints | NDArray[np.bool_]) -> Rows:
     """Give some rows, as `rows[which]` does."""
     taken: Rows = opaque(rows)[which].view(rows.dtype)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.state.blocks import Blocks
 from sidereal.protocol.state.idtable import IdTable
 from sidereal.protocol.state.schema import DIFFERS, Schema
 
@@ -23,6 +24,7 @@ class Columns:
 
     Attributes:
         schema: the declaration behind the arrays.
+        blocks: the arrays of its fields.
         net_id: uint32[capacity], 0 in free rows.
         epoch: uint32[capacity], fence of the entity's owner.
         tick: int64[capacity], tick of the row's reference.
@@ -41,17 +43,14 @@ class Columns:
         self.alive: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.mask: NDArray[np.uint64] = np.zeros(capacity, dtype=np.uint64)
         self.count = 0
-        self._arrays: dict[str, NDArray[Any]] = {
-            name: np.zeros(capacity, dtype=field.memory_dtype)
-            for name, field in schema.fields.items()
-        }
+        self.blocks = Blocks(schema.fields.values(), capacity)
         self._ids = IdTable()
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        return self._arrays[name]
+        return self.blocks.arrays[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
+        return iter(self.blocks.arrays)
 
     def __len__(self) -> int:
         return self.count
@@ -113,9 +112,9 @@ class Columns:
             raise LocalProtocolError("only living rows can be freed, each once")
         self._ids.remove(self.net_id[rows].astype(np.int64))
         self.alive[rows] = False
-        own: tuple[NDArray[Any], ...] = (self.net_id, self.epoch, self.tick, self.mask)
-        for array in (*own, *self._arrays.values()):
-            array[rows] = np.zeros(1, dtype=array.dtype)
+        for array in (self.net_id, self.epoch, self.tick, self.mask):
+            array[rows] = 0
+        self.blocks.clear(rows)
         self.count -= len(rows)
 
     def load(self, records: NDArray[np.void]) -> NDArray[np.int64]:
@@ -142,14 +141,13 @@ class Columns:
 
         Their kind says which components they have, and a full record in which they differ from it.
         """
-        for name in records.dtype.names or ():
-            if name == "epoch":
-                self.epoch[rows] = records[name]
-            elif name == "tick":
-                self.tick[rows] = records[name]
-            elif name not in ("id", DIFFERS[0]):
-                self._arrays[name][rows] = records[name]
-        if "kind" in (records.dtype.names or ()):
+        names = records.dtype.names or ()
+        if "epoch" in names:
+            self.epoch[rows] = records["epoch"]
+        if "tick" in names:
+            self.tick[rows] = records["tick"]
+        self.blocks.put(rows, records)
+        if "kind" in names:
             self.mask[rows] = self.schema.masks_of(records)
 
     def has(self, rows: NDArray[np.int64], number: int) -> NDArray[np.bool_]:
@@ -178,7 +176,7 @@ class Columns:
             elif name == DIFFERS[0]:
                 records[name] = self.mask[rows] ^ self.schema.masks[self["kind"][rows]]
             else:
-                records[name] = self._arrays[name][rows]
+                records[name] = self.blocks.arrays[name][rows]
         return records
 
     def _reserve(self, count: int) -> None:
@@ -191,7 +189,7 @@ class Columns:
             self.tick = _grown(self.tick, capacity)
             self.alive = _grown(self.alive, capacity)
             self.mask = _grown(self.mask, capacity)
-            self._arrays = {name: _grown(array, capacity) for name, array in self._arrays.items()}
+            self.blocks.grow(capacity)
 
 
 def _grown(array: NDArray[Any], capacity: int) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.space.geometry import wrap
+from sidereal.protocol.state.arrays import bytes_of
 from sidereal.protocol.state.component import Field
 
 
@@ -86,7 +87,7 @@ class RowRanges:
             row: type of the rows.
             fields: that are looked at.
         """
-        self._size, self._apart = row.itemsize, list[Field]()
+        self._apart: list[Field] = []
         numbers: dict[np.dtype[Any], list[Field]] = {}
         places: Mapping[str, Any] = row.fields or {}
         for field in fields:
@@ -105,9 +106,7 @@ class RowRanges:
 
     def valid(self, rows: NDArray[np.void]) -> NDArray[np.bool_]:
         """Tell which rows are valid, bool[n]: of each field what `valid_values` says."""
-        count = len(rows)
-        raw = np.ascontiguousarray(rows).view(np.uint8).reshape(count, self._size)
-        valid = np.ones(count, np.bool_)
+        raw, valid = bytes_of(rows), np.ones(len(rows), np.bool_)
         for places, low, high in self._groups:
             # The bytes of these fields, side by side, are numbers again.
             values = raw.take(places, axis=1).view(low.dtype)

@@ -42,9 +42,16 @@ def take_down(step: Step) -> None:
     victims = step.seen(Struck, Offence)
     when = struck.when[victims].astype(np.int64)
     new = (struck.how[victims] == SHOT) & (step.tick - when < NEWS)
-    victims = np.setdiff1d(victims[new], step.seen(PIRATE))
+    victims = victims[new]
+    if not len(victims):
+        return
+    peaceful, judged = np.ones(len(step.id), np.bool_), np.zeros(len(step.id), np.bool_)
+    peaceful[step.seen(PIRATE)] = False
+    judged[step.rows(Offence)] = True
+    judged[step.rows(PATROL)] = False
+    victims = victims[peaceful[victims]]
     by = step.find(struck.by[victims])
-    blamed = np.isin(by, np.setdiff1d(step.rows(Offence), step.rows(PATROL)))
+    blamed = (by >= 0) & judged[by]
     victims, by = victims[blamed], by[blamed]
     when, before = struck.when[victims].astype(np.int64), offence.at[victims].astype(np.int64)
     wronged = (before == 0) | (when > before + FEUD)
