@@ -23,6 +23,7 @@ from sidereal.games.frontier.asteroids import ASTEROID
 from sidereal.games.frontier.traffic.kinds import CRAFT
 from sidereal.games.frontier.traffic.upkeep import WANTED
 from sidereal.games.frontier.worlds import populate
+from sidereal.protocol.runtime.process import settle_memory
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.tools.simulate.processes import ShardHost
 
@@ -106,6 +107,7 @@ def measure(*, quick: bool, out: TextIO) -> dict[str, tuple[float, str]]:
 def _measure(seconds: float, out: TextIO) -> dict[str, tuple[float, str]]:
     watch = Watch()
     declared = watch.time_logic(declare(game))
+    settle_memory()  # as a shard's process does
     world = VirtualWorld(declared, "busy", link=LINK, clients_max=1, seed=1, strict=False)
     world.run(SETTLES_S)
     for shard in world.shards:

@@ -31,7 +31,13 @@ from sidereal.protocol.ids import SHARD_NONE, Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.protocol.runtime.memory import private_bytes
-from sidereal.protocol.runtime.process import SUPERVISED, entropy, fields, wall_clock_now
+from sidereal.protocol.runtime.process import (
+    SUPERVISED,
+    entropy,
+    fields,
+    settle_memory,
+    wall_clock_now,
+)
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.shard.config import ShardConfig
 from sidereal.shard.shard import ShardCore
@@ -107,6 +113,7 @@ async def run(
     config.check()
     game = load(config.game)
     code = digest_of_code(config.game, game)
+    settle_memory()
     server = await _resolve(config.server)
     key = derive_shard_key(config.key)
     search = _Search(config.server)
