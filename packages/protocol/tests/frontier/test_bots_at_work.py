@@ -39,6 +39,9 @@ game = Game(
     ],
 )
 
+course = Game("course", parts=[flight, races, bots])
+lanes = Game("lanes", parts=[flight, traffic, stations, bots])
+
 
 def wait(world: World, seconds: int, until: Callable[[], object]) -> None:
     """Let time pass until something is so, but no longer than so many seconds."""
@@ -86,7 +89,7 @@ def test_a_miner_breaks_a_rock_collects_its_ore_and_sells_it(sidereal_world: Wor
 
 
 def test_a_racer_flies_a_lap(sidereal_world: Worlds) -> None:
-    world = sidereal_world(game)
+    world = sidereal_world(course)
     bot = world.join("bot", bot="race")
     world.place(bot.entity, x=470, y=470)
     for number, (x, y) in enumerate(COURSE):
@@ -98,7 +101,7 @@ def test_a_racer_flies_a_lap(sidereal_world: Worlds) -> None:
 
 
 def test_a_chaser_stays_near_who_flies_away(sidereal_world: Worlds) -> None:
-    world = sidereal_world(game)
+    world = sidereal_world(lanes)
     bot = world.join("bot", bot="chase")
     world.place(bot.entity, x=200, y=500)
     prey = world.spawn(TRADER, Motion(x=380, y=500, vx=40))
