@@ -22,7 +22,7 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
-from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
+from sidereal.tools.simulate.authority import SHARDS, Authority
 from sidereal.tools.simulate.bookings import Bookings
 from sidereal.tools.simulate.clients import ClientProcess, JudgedClient, Seat
 from sidereal.tools.simulate.exercise.losses import Losses
@@ -34,19 +34,16 @@ from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.liarclients import Finale, LyingClientProcess
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT, Lies
 from sidereal.tools.simulate.network import Network
-from sidereal.tools.simulate.processes import Process
 from sidereal.tools.simulate.scene import SECTOR_SIZE, make_belt, make_laws, make_rules
 from sidereal.tools.simulate.script import Script
 from sidereal.tools.simulate.seeds import random_of
 from sidereal.tools.simulate.shards import Recorder, ShardProcess
+from sidereal.tools.simulate.stage import Stage, What
 
 TURNS_MAX: Final = 200_000
 """Turns of the loop in one run: more means that something is due for ever."""
 
 ANONYMOUS: Final = 0
-
-_SCRIPT, _DELIVERY, _TICK, _PROCESS = range(4)
-"""What may be due; of what is due at the same time the first comes first."""
 
 CRASHES: Final = (
     ArithmeticError,
@@ -110,7 +107,6 @@ class Cluster:
 
     Attributes:
         plan: what is to happen.
-        now: virtual seconds.
         laws: how everything moves in the game that is the simulator's own.
         game: that is played.
         schema: its columns.
@@ -132,7 +128,6 @@ class Cluster:
     def __init__(self, plan: Plan, checkers: Sequence[Checker]) -> None:
         check_plan(plan)
         self.plan = plan
-        self.now = 0.0
         self.rules = self._make_rules()
         self.laws = make_laws(self.rules, plan.sectors_per_side, families=plan.families)
         self.game = self._declare()
@@ -162,7 +157,7 @@ class Cluster:
         self.lies = Lies()
         self.exercised: Counter[str] = Counter()
         self.limits_met: Counter[str] = Counter()
-        self._hosts: dict[str, Process] = {}
+        self._stage = Stage(self.network, self.authority)
         self.strangers: list[LyingClientProcess] = []
         self.shards: list[ShardProcess] = []
         for number in range(plan.shards):
@@ -175,7 +170,8 @@ class Cluster:
             shard.start(0.01 * number)
         for number, client in enumerate(self.clients):
             client.come(0.2 + 0.05 * number)
-        self._hosts |= {client.host: client for client in self.clients}
+        for client in self.clients:
+            self._stage.add(client)
         self._script = Script(self)
         self._finish = Finish(plan, self.clients, self.shards)
 
@@ -199,22 +195,23 @@ class Cluster:
             0 if core is None else core.mesh.rebalanced,
         )
 
+    @property
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self._stage.now
+
     # -- the loop -----------------------------------------------------------------------------
 
     def _turn(self) -> bool:
         """Do what is due next; false at the end."""
-        next_process = min(self._hosts.values(), key=_due)
-        at, what = min(
-            (self._script.next_at, _SCRIPT),
-            (self.network.next_at, _DELIVERY),
-            (self.authority.due, _TICK),
-            (next_process.due, _PROCESS),
-        )
-        if self._finish.is_reached(at, ticks=what == _TICK):
+        due, script_at = self._stage.next(), self._script.next_at
+        # Of what is due at the same time the script comes first.
+        acts = script_at <= due.at
+        ticks = not acts and due.what is What.TICK
+        if self._finish.is_reached(min(script_at, due.at), ticks=ticks):
             return False
-        self.now = max(self.now, at)
         try:
-            ticked = self._do(what, next_process)
+            ticked = self._act(script_at) if acts else self._stage.do(due)
         except CRASHES as error:
             self._violations.append(Violation("Crash", -1, _describe_crash(error)))
             return False
@@ -224,29 +221,10 @@ class Cluster:
             self._ask(core, lambda checker: checker.look(self, core))
         return True
 
-    def _do(self, what: int, next_process: Process) -> bool:
-        """Do one thing.
-
-        Returns:
-            whether the authority has run a step, be it one in which the world stood still.
-        """
-        if what == _SCRIPT:
-            self._script.act()
-        elif what == _DELIVERY:
-            return self._deliver()
-        elif what == _TICK:
-            return self.authority.turn(self.now)
-        else:
-            next_process.wake(self.now)
-        return False
-
-    def _deliver(self) -> bool:
-        delivery = self.network.take()
-        if delivery.destination.host == HOST:
-            return self.authority.receive(delivery, self.now)
-        process = self._hosts[delivery.destination.host]
-        if process.address == delivery.destination:
-            process.receive(delivery, self.now)
+    def _act(self, at: float) -> bool:
+        """Let happen what the script says."""
+        self._stage.now = max(self.now, at)
+        self._script.act()
         return False
 
     def _ask(self, core: Replicator, question: Callable[[Checker], Iterator[str]]) -> None:
@@ -273,7 +251,7 @@ class Cluster:
             **more,
         )
         self.shards.append(shard)
-        self._hosts[shard.host] = shard
+        self._stage.add(shard)
         return shard
 
     def remove_rock(self, number: int) -> None:
@@ -302,7 +280,7 @@ class Cluster:
             sign_in=self._sign_in_liar,
         )
         self.strangers.append(liar)
-        self._hosts[liar.host] = liar
+        self._stage.add(liar)
         return liar
 
     # -- what is played -----------------------------------------------------------------------
@@ -371,7 +349,3 @@ def _describe_crash(error: BaseException) -> str:
         file = trace.tb_frame.f_code.co_filename.rpartition("/sidereal/")[2]
         place = f" at {file}:{trace.tb_lineno}"
     return f"{type(error).__name__}: {error}{place}"
-
-
-def _due(process: Process) -> float:
-    return process.due
