@@ -214,6 +214,20 @@ def test_a_handover_flashes_and_is_told(feed: Any) -> None:
     assert [line.text for line in frame.feed] == ["Leslie handed over S1 ► S2"]
 
 
+def test_what_has_no_name_is_told_of_only_if_it_may_be_flown_or_is_selected(feed: Any) -> None:
+    feed.place(50, "craft", 995.0, 500.0, vx=100.0)
+    feed.place(51, "beacon", 995.0, 400.0, vx=100.0)
+    feed.place(52, "beacon", 995.0, 300.0, vx=100.0)
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    viewer.selected_id = 52
+    frame = viewer.advance(0.1, 0.1)
+    assert {flash.net_id for flash in frame.flashes} == {50, 51, 52}
+    assert [line.text for line in frame.feed] == [
+        f"e{told} handed over S1 ► S2" for told in (50, 52)
+    ]
+
+
 def test_in_a_crowd_only_own_handovers_and_those_of_the_selection_are_told(feed: Any) -> None:
     for net_id in range(60, 75):
         feed.place(net_id, "craft", 995.0, 300.0 + net_id, vx=100.0)

@@ -220,8 +220,9 @@ class Viewer:
         for flash in self._watch.look(view.net_id, view.shard, now):
             row = row_of(view.net_id, flash.net_id)
             special = row == view.own or flash.net_id == self.selected_id
-            if self._looks.scenery[view.kind[row]] or (crowd and not special):
-                continue  # many, and of no interest by name
+            named = bool(labels[row]) or self._looks.flown[view.kind[row]]
+            if self._looks.scenery[view.kind[row]] or not (special or (named and not crowd)):
+                continue  # many, or of no interest by name
             who = "you" if row == view.own else entity_name(view, labels, row)
             text = f"{who} handed over S{flash.before} ► S{flash.after}"
             self.note(text, now, palette.shard_colour(flash.after))
