@@ -35,7 +35,7 @@ def lay_out(make: WorldBuilder) -> None:
 
 def go_to(world: World, ann: Player, number: int) -> None:
     world.place(ann.entity, x=GATES[number][0] + 20, y=GATES[number][1])
-    world.run(ticks=LEG_MIN - LATE + 12)
+    world.run(ticks=LEG_MIN + LATE)
 
 
 def test_gates_count_in_their_order_and_a_lap_is_told_with_its_times(
