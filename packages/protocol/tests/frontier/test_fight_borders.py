@@ -10,15 +10,14 @@ import pytest
 from sidereal.game import Game, Motion, Stage, Step
 from sidereal.games.frontier.asteroids import rocks
 from sidereal.games.frontier.fight.armour import HULL_MAX, SHIELD_MAX, Hull, Shield, armour
-from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, LIFE, guns
+from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, guns
 from sidereal.games.frontier.fight.shots import Hit, shots
 from sidereal.games.frontier.ships import Stick, flight
 from sidereal.games.frontier.trade.stations import stations
 from sidereal.games.frontier.traffic.kinds import PIRATE, Mind, traffic
 from sidereal.testing.world import World
 
-SHIPS, RING, CENTRE = 12, 70.0, 3.0
-SHOOTING = 26  # ticks
+SHIPS, RING, CENTRE = 12, 130.0, 3.0
 BAD: Any = {"delay_s": 0.05, "loss": 0.05}
 
 game = Game("melee", parts=[flight, rocks, traffic, stations, armour, shots, guns])
@@ -41,13 +40,13 @@ def test_the_sum_of_damage_is_that_of_all_hits(shards: tuple[int, int], link: An
         world.spawn(
             PIRATE,
             Motion(x=CENTRE + RING * np.cos(a), y=CENTRE + RING * np.sin(a)),
-            Mind(until=world.tick + SHOOTING),
+            Mind(until=world.tick + 60),
         )
         for a in angle
     ]
     world.run(seconds=0.3)
     assert len({world.owner(ship) for ship in ships}) == shards[0] * shards[1]
-    world.run(ticks=SHOOTING + LIFE)
+    world.run(seconds=4)
     lost = SHIELD_MAX + HULL_MAX - world[Hull].hp[ships] - world[Shield].hp[ships]
     hits = len(world.events(Hit).x)
     assert world.count(BULLET) == 0

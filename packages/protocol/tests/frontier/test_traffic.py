@@ -25,6 +25,7 @@ from sidereal.games.frontier.trade.market import market
 from sidereal.games.frontier.trade.stations import PLACES, STATION, Docked, stations
 from sidereal.games.frontier.traffic.doings import CALL, FLEE, HAUL, HUNT, MINE, NEAR, ROAM, WAIT
 from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind, traffic
+from sidereal.games.frontier.traffic.law import law
 from sidereal.games.frontier.traffic.minds import minds
 from sidereal.games.frontier.traffic.pilots import pilots
 from sidereal.games.frontier.traffic.upkeep import AT_ONCE, WANTED, upkeep
@@ -33,7 +34,7 @@ from sidereal.testing import World
 game = Game(
     "lanes",
     parts=[
-        *(flight, rocks, traffic, minds, pilots, armour, books, shots, guns, missiles, cargo),
+        *(flight, rocks, traffic, law, minds, pilots, armour, books, shots, guns, missiles, cargo),
         *(breaking, wrecks, stations, market, docking),
     ],
     ghost_range=frontier.game.ghost_range,
