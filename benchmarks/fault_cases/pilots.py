@@ -86,6 +86,11 @@ class Pilot:
         row = -1 if replica is None else int(replica.columns.rows_of([self._client.net_id])[0])
         return 0 if replica is None or row < 0 else int(replica.columns["shard"][row])
 
+    @property
+    def made(self) -> int:
+        """How many inputs it has made, counted as those that are `answered`."""
+        return self.answered + len(self._client.unanswered_input_ages(time.monotonic()))
+
     def turn(self) -> None:
         """Take in what has come, steer, send."""
         now = time.monotonic()

@@ -2,7 +2,7 @@
 
 Real processes: `up` with bots, and some pilots that are told whose their ships are. Again and again
 the shard with most of the pilots' ships gets `kill -9`. A ship is live again with the first state
-in which its new owner has answered an input: what that has proposed was committed, and has been
+that answers an input made after that: what its new owner has proposed was committed, and has been
 sent. That is when its pilot sees it move, a part of a tick after the commit.
 """
 
@@ -102,23 +102,19 @@ def _kill_one(pilots: Sequence[Pilot], status: dict[str, Any]) -> list[float]:
     """Kill the shard with most of the pilots' ships: seconds until each of these was live again."""
     dead, _ = Counter(pilot.owner for pilot in pilots).most_common(1)[0]
     (pid,) = [shard["pid"] for shard in status["shards"] if shard["id"] == dead]
-    waiting: dict[Pilot, int | None] = {p: None for p in pilots if p.owner == dead}
+    theirs = [pilot for pilot in pilots if pilot.owner == dead]
     kill(pid)
     killed_at = time.monotonic()
+    waiting = {pilot: pilot.made for pilot in theirs}
     live_s: list[float] = []
 
     def look() -> bool:
         for pilot in pilots:
             pilot.turn()
         now = time.monotonic()
-        for pilot, answered in list(waiting.items()):
-            if pilot.owner in (0, dead):
-                continue
-            if answered is None:
-                waiting[pilot] = pilot.answered  # by its former owner, at the latest
-            elif pilot.answered > answered:
-                del waiting[pilot]
-                live_s.append(now - killed_at)
+        for pilot in [pilot for pilot, made in waiting.items() if pilot.answered > made]:
+            del waiting[pilot]
+            live_s.append(now - killed_at)
         return not waiting
 
     wait_until(look, "the ships of a dead shard fly again", LIVE_S_MAX, LOOK_S)
