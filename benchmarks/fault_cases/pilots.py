@@ -36,13 +36,16 @@ class Pilot:
         answered: how many of its inputs somebody has flown, as far as it was shown.
     """
 
-    def __init__(self, url: str, number: int, *, mirror: bool = False) -> None:
+    def __init__(
+        self, url: str, number: int, *, mirror: bool = False, game: str = DEFAULT_GAME
+    ) -> None:
         """Log in, and begin to connect.
 
         Args:
             url: of the server.
             number: of this pilot, which decides what it does.
             mirror: whether it is to know whose its ship is.
+            game: that the world plays, `module:name`.
 
         Raises:
             MissedError: the server does not let it in.
@@ -54,12 +57,12 @@ class Pilot:
             raise MissedError(f"an anonymous player was not let in: {answer.text}")
         self.drifts: list[float] = []
         self.answered = 0
-        game = load(DEFAULT_GAME)
+        declared = load(game)
         rng = np.random.default_rng(number)
-        self._mind = Mind(game, choose_behaviour(game, None), rng)
+        self._mind = Mind(declared, choose_behaviour(declared, None), rng)
         self._client = Client(
             base64.b64decode(answer.json()["connect_token"]),
-            game=game,
+            game=declared,
             entropy=os.urandom,
             now=time.monotonic(),
             software="faults",

@@ -1,9 +1,10 @@
 """How long ships stand when the shard that simulates them is killed.
 
-Real processes: `up` with bots, and some pilots that are told whose their ships are. Again and again
-the shard with most of the pilots' ships gets `kill -9`. A ship is live again with the first state
-that answers an input made after that: what its new owner has proposed was committed, and has been
-sent. That is when its pilot sees it move, a part of a tick after the commit.
+Real processes: `up` with bots, in a game in which nobody loses a ship, and some pilots that are
+told whose their ships are. Again and again the shard with most of the pilots' ships gets `kill -9`.
+A ship is live again with the first state that answers an input made after that: what its new owner
+has proposed was committed, and has been sent. That is when its pilot sees it move, a part of a tick
+after the commit.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from fault_cases.pilots import Pilot, fly
 from fault_cases.running import World, flying, kill, up, wait_until
+from flights import FLIGHTS
 
 BOTS: Final = 100
 SHARDS: Final = 2
@@ -60,9 +62,9 @@ def measure(spares: int, *, quick: bool) -> Failover:
     """
     bots, kills = (30, 5) if quick else (BOTS, KILLS)
     flags = ["--spares", spares] if spares else []
-    with up("--shards", SHARDS, "--bots", bots, *flags) as world:
+    with up("--game", FLIGHTS, "--shards", SHARDS, "--bots", bots, *flags) as world:
         world.wait_flying(bots)
-        pilots = [Pilot(world.url, number, mirror=True) for number in range(PILOTS)]
+        pilots = [Pilot(world.url, number, mirror=True, game=FLIGHTS) for number in range(PILOTS)]
         whole = partial(_is_whole, world, pilots, SHARDS + spares, bots + PILOTS)
         live_s: list[float] = []
         for number in range(kills):
