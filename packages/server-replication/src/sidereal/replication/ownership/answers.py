@@ -46,7 +46,7 @@ class _Asked:
         newest: newest input that the pilot has sent
         since: at this tick, the last at which nothing was overdue.
         asked_ticks: in so many ticks since then newer inputs have come.
-        silent_ticks: in so many of them no newer proposal had come from the owner.
+        silent_ticks: in so many ticks since then no newer proposal had come from the owner.
     """
 
     owner: int
@@ -85,8 +85,8 @@ class Answers:
         """Fence the shards that have left a pilot without an answer; once per tick."""
         asked, self._asked = self._asked, {}
         self._waiting.clear()
-        heard = {shard.peer: shard.newest_tick for shard in self._shards.shards}
-        heard, self._heard = self._heard, heard
+        heard = self._heard
+        self._heard = {shard.peer: shard.newest_tick for shard in self._shards.shards}
         pilots = [p for p in self._clients.players if p.net_id != NET_ID_NONE]
         rows = self._world.columns.rows_of(np.array([p.net_id for p in pilots], np.int64))
         owners = self._world.columns["shard"][rows].tolist()
