@@ -40,6 +40,7 @@ class Shard:
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, list[float]]] = []
+        self.ending = False
         lookout = Part("lookout")
         lookout.system(self._look)
         self.game = game = declare(Game("watched", parts=[frontier.game, lookout]))
@@ -48,6 +49,13 @@ class Shard:
     def _look(self, step: Step) -> None:
         x = step[Motion].x[step.seen(Motion)]
         self.seen.append((step.tick, x.tolist()))
+        if self.ending:
+            step.despawn(step.rows(Motion))
+
+    def end(self, tick: int) -> None:
+        self.ending = True
+        self.simulation.step(tick)
+        self.ending = False
 
     def show(self, sent: int, row: np.ndarray) -> None:
         self.simulation.show_ghosts([(sent, row)], sent)
@@ -155,6 +163,13 @@ def test_an_adopted_ghost_is_a_body_and_late_rows_do_not_change_that(shard: Shar
     assert (shard.body, shard.ghost) == (True, None)
 
 
+def test_a_late_row_of_what_ended_here_shows_no_ghost(shard: Shard) -> None:
+    shard.adopt(101, rows(epoch=4))
+    shard.end(102)
+    shard.show(100, rows(epoch=3))
+    assert (shard.body, shard.ghost) == (False, None)
+
+
 def test_an_adoption_that_was_handed_on_already_is_ignored(shard: Shard) -> None:
     shard.show(110, rows(epoch=5))
     shard.adopt(105, rows(epoch=4))
@@ -216,11 +231,17 @@ def told_to(history: list[int]) -> tuple[list[Message], list[Message]]:
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(
     history=st.lists(st.sampled_from([AWAY, GHOST, BODY]), min_size=1, max_size=12),
+    ends=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_whatever_overtakes_what_the_outcome_is_the_truth(history: list[int], seed: int) -> None:
+def test_whatever_overtakes_what_the_outcome_is_the_truth(
+    history: list[int], ends: bool, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     reliable, unreliable = told_to(history)
+    ends &= history[-1] == BODY
+    if ends:
+        reliable.append(("end", 100 + len(history), 0))
     lost = rng.random(len(unreliable)) < 0.3
     if history[-1] == GHOST:
         lost[-1] = False
@@ -238,9 +259,11 @@ def test_whatever_overtakes_what_the_outcome_is_the_truth(history: list[int], se
         elif verb == "adopt":
             assert isinstance(payload, np.ndarray)
             shard.adopt(tick, payload)
+        elif verb == "end":
+            shard.end(tick)
         else:
             assert isinstance(payload, int)
             shard.release(tick, payload)
         assert not (shard.body and shard.ghost is not None)
-    assert shard.body == (history[-1] == BODY)
+    assert shard.body == (history[-1] == BODY and not ends)
     assert shard.ghost == (99.0 + len(history) if history[-1] == GHOST else None)

@@ -13,6 +13,7 @@ whatever order they arrive.
 * A release voids records below its epoch that were sent no later than it, also those that arrive
   later. So it is remembered until no message of that age counts any more. A shard that loses its
   last lease is sent a release of every ghost.
+* A body that ends here was a ghost before, perhaps: records below its epoch are void from then on.
 * An entity is a body or a ghost, whichever has the higher epoch (`Simulation` sees to that).
 
 The sender counts a record as received once its datagram was acked. So no valid record may be
@@ -165,6 +166,16 @@ class Ghosts:
         void = (self.columns.epoch[rows] < below) & (self._sent[rows] <= tick)
         self._population.free(np.unique(rows[void]))
         self._remember(net_ids, epochs, tick)
+
+    def end(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
+        """Make records void that are older than bodies which have ended.
+
+        Args:
+            net_ids: uint32[n], theirs.
+            epochs: uint32[n], under which they were bodies: all below were sent before.
+            tick: in which they ended.
+        """
+        self._remember(net_ids, epochs, max(self._newest, tick) + self._rules.streams.reorder_ticks)
 
     # -- inside -----------------------------------------------------------------------------------
 

@@ -358,6 +358,7 @@ class Simulation:
             gone = self.bodies.columns.store(ended, self._schema.proposed_rows[GONE])
             gone["tick"] = tick
             self._proposals.note_gone(ended, gone, self._changes)
+            self.ghosts.end(gone["id"], gone["epoch"], tick)
             self._drop(ended)
         records, since = self.lives.take_born()
         if len(records):
