@@ -4,12 +4,23 @@ import numpy as np
 import pytest
 
 from sidereal.client.front.config import ViewConfig, check_view_config
-from sidereal.client.front.keys import Action, Binding, Pan, Steer, make_bindings, targets_by_key
+from sidereal.client.front.keys import (
+    Action,
+    Ask,
+    Binding,
+    Pan,
+    Steer,
+    make_bindings,
+    targets_by_key,
+)
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer, parse_layers
 from sidereal.client.front.palette import SHARDS, shard_colour, shard_colours
 from sidereal.game import I1, Controls, Game, Held, Motion, axis, hold
 from sidereal.game.declarations import Declarations, declare
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import ConfigError
+
+FRONTIER = load(DEFAULT_GAME)
 
 
 def play(controls: type[Controls]) -> Declarations:
@@ -49,6 +60,24 @@ def test_what_a_player_holds_is_listed_by_the_names_of_the_controls() -> None:
     assert targets["S"] == targets["DOWN"] == DOWN
     assert targets["LSHIFT"] == targets["RSHIFT"] == Steer("slow_down", 1)
     assert "pan up" in said(make_bindings(play(Stick), observing=True)).values()
+
+
+def test_what_keys_do_is_said_in_the_words_of_the_game() -> None:
+    class Spoken(Controls):
+        thrust: I1 = axis("W", "S", does=("forward", "backward"))
+        aimed: Held = hold("MOUSE_LEFT", does="shoot at the pointer")
+
+    shown = said(make_bindings(play(Spoken), observing=False))
+    assert (shown["W ▲"], shown["S ▼"]) == ("forward", "backward")
+    assert shown["Mouse L"] == "shoot at the pointer"
+
+
+def test_no_key_of_the_whole_game_is_explained_by_the_name_of_a_column() -> None:
+    columns = {name for controls in FRONTIER.controls for name in controls.fields}
+    bindings = make_bindings(FRONTIER, observing=False)
+    words = [each.does for each in bindings if isinstance(each.target, Steer | Ask)]
+    assert len(words) >= 14
+    assert not columns - {"brake"} & {word.removesuffix(" +").removesuffix(" −") for word in words}
 
 
 def test_a_key_that_a_control_takes_is_not_the_viewers() -> None:

@@ -26,6 +26,8 @@ from sidereal.client.happenings import make_happened
 from sidereal.game import (
     AUTHORITY,
     F4,
+    PILOT,
+    U1,
     U4,
     Body,
     Component,
@@ -61,6 +63,14 @@ class Reach(Component, name="tests.reach"):
     units: F4 = field(60, low=0, high=240, unit="unit")
 
 
+class Mark(Component, name="tests.mark", writer=AUTHORITY):
+    number: U1 = field(0, low=0, high=2)
+
+
+class Race(Component, name="tests.race", audience=PILOT):
+    passed: U1
+
+
 class Purse(Component, name="tests.purse", writer=AUTHORITY):
     credits: U4
 
@@ -81,9 +91,10 @@ class Said(Event, name="tests.said"):
 def play() -> Any:
     """A game with one of everything that is for who plays it."""
     game = Game("play")
-    craft = game.kind("craft", Motion(), Body(radius=6), Label(), Pilot(), Reach())
+    craft = game.kind("craft", Motion(), Body(radius=6), Label(), Pilot(), Reach(), Race())
     rock = game.kind("rock", Motion(), Body(), Label())
     game.kind("depot", Motion(), Body(), Label())
+    buoy = game.kind("buoy", Motion(), Mark())
     game.look(rock, symbol="rock", colour="#f00")
     game.account(Purse())
     game.shared(Market())
@@ -93,6 +104,7 @@ def play() -> Any:
     game.gauge(Market.sold, colour="#00f")
     game.compass(rock)
     game.compass(craft, label="others")
+    game.compass(buoy, course=(Mark.number, Race.passed))
     game.effect(Said, kind="text", size=30, seconds=4.0, sound="chime")
 
     @game.action(rate_hz=1, durable=False, key="ENTER")
@@ -112,7 +124,7 @@ def feed(make_feed: MakeFeed) -> Any:
     feed = make_feed({(0, 0): 1, (1, 0): 2})
     feed.game = PLAY
     feed.place(10, "craft", 500.0, 500.0, name="Ada")
-    feed.own_id = 10
+    feed.own_id, feed.passed = 10, 0
     # The components of this game under the names that the feed knows.
     plain = feed.view
 
@@ -123,6 +135,10 @@ def feed(make_feed: MakeFeed) -> Any:
         def of(record: Any) -> Any:
             if record is Reach:
                 return as_columns(Reach, {"units": np.full(len(made), 60.0, np.float32)})
+            if record is Mark:
+                return as_columns(Mark, {"number": (made.net_id % 3).astype(np.uint8)})
+            if record is Race:
+                return as_columns(Race, {"passed": np.full(len(made), feed.passed, np.uint8)})
             return columns(record)
 
         object.__setattr__(made, "columns", of)
@@ -198,6 +214,24 @@ def test_what_stands_still_is_remembered_until_it_is_not_where_it_was(feed: Any)
     assert "rock" not in point(compasses, feed)
 
 
+def test_a_compass_to_a_course_points_to_its_next_mark_and_not_to_the_nearest(feed: Any) -> None:
+    compasses = Compasses(PLAY, Looks(PLAY))
+    feed.place(30, "buoy", 500.0, 550.0)  # the marks 0, 1 and 2
+    feed.place(31, "buoy", 500.0, 700.0)
+    feed.place(32, "buoy", 500.0, 900.0)
+    for passed, y in enumerate((550.0, 700.0, 900.0, 550.0)):
+        feed.passed = passed
+        assert point(compasses, feed)["buoy"].y == y
+    feed.clear()  # out of sight the next one is remembered, or else there is no arrow
+    feed.place(10, "craft", 2000.0, 500.0)
+    feed.passed = 5
+    found = point(compasses, feed)["buoy"]
+    assert (found.y, found.surely) == (900.0, False)
+    compasses.forget()
+    feed.place(31, "buoy", 2000.0, 700.0)
+    assert "buoy" not in point(compasses, feed)
+
+
 def test_the_nearest_border_is_between_two_owners_and_leads_to_the_other() -> None:
     leases = {(0, 0): 1, (1, 0): 1, (2, 0): 3, (0, 1): 1}
     owned = Ownership(make_leases(leases))
@@ -224,7 +258,7 @@ def test_actions_and_buttons_of_the_mouse_are_in_the_table_of_keys() -> None:
     bindings = make_bindings(PLAY, observing=False)
     shown = {binding.shown: binding.does for binding in bindings}
     assert shown["Mouse L"] == "shoot"
-    assert shown["Enter"] == "say: type, then Enter"
+    assert shown["Enter"] == "say: type it"
     assert shown["K"] == "wave hands"
     assert targets_by_key(bindings)["ENTER"] == Ask("play.say", Typed("text", 240))
     assert ("drag", "pan, with the right button") in mouse_lines(bindings)
@@ -266,7 +300,7 @@ def test_why_nothing_was_done_is_told(feed: Any, monkeypatch: pytest.MonkeyPatch
     viewer.ask(Ask("play.wave_hands", None))
     feed.events.append(ReceiptCame(bytes(16), "play.say", Outcome.REFUSED, "not so loud"))
     lines = [line.text for line in viewer.advance(0.1, 0.1).feed]
-    assert lines == ["too many wait", "play.say: not so loud"]
+    assert lines == ["too many wait", "say: not so loud"]
 
 
 def test_of_a_long_line_the_end_is_shown() -> None:

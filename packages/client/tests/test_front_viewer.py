@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,15 +16,20 @@ from sidereal.client.events import (
     WorldDescribed,
 )
 from sidereal.client.front import palette, readout
+from sidereal.client.front.camera import Camera
+from sidereal.client.front.choosing import Walk, choices
 from sidereal.client.front.keys import Pan, Steer
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
+from sidereal.client.front.looks import Looks
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.news import NOT_HERE
 from sidereal.client.front.viewer import Viewer
 from sidereal.client.happenings import make_happened
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import SessionState
+from sidereal.client.view import empty_view
 from sidereal.game.described import declare_untrusted
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.message.player import Outcome, Role, Welcome
@@ -159,13 +165,47 @@ def test_tab_walks_over_what_is_not_scenery_and_back(feed: Any) -> None:
     assert viewer.selected_id == 0
     viewer.advance(0.0, 0.0)
     walked = []
-    for step in (1, 1, 1, -1):
+    for step in (1, 1, 1, -1, -1):
         viewer.select_step(step)
         walked.append(viewer.selected_id)
-    assert walked == [20, 40, 20, 40]
-    assert viewer.advance(0.1, 0.1).selected == 3
+    assert walked == [20, 40, 20, 40, 20]
+    assert viewer.advance(0.1, 0.1).selected == 1
     assert viewer.deselect()
     assert not viewer.deselect()
+
+
+def test_tab_goes_by_rank_and_then_by_distance_whoever_flies_past_meanwhile() -> None:
+    walk = Walk()
+    assert walk.step(True, [3, 7, 9], 0) == 3
+    assert walk.step(True, [7, 3, 9], 3) == 7
+    assert walk.step(True, [3, 7, 8, 9], 7) == 8  # and not 3 again
+    assert walk.step(False, [3, 7, 8, 9], 8) == 7
+    assert walk.step(True, [3, 7, 8, 9], 7) == 8
+    assert walk.step(True, [3, 7, 8, 9], 8) == 9
+    assert walk.step(True, [3, 7, 8, 9], 9) == 3
+    assert walk.step(False, [3, 7, 8, 9], 3) == 9
+    assert walk.step(True, [], 9) == 9
+    assert walk.step(False, [3, 7], 0) == 7
+
+
+def test_a_pilot_is_offered_who_is_hostile_before_others_and_the_home_mark_last() -> None:
+    game = load(DEFAULT_GAME)
+    looks, camera = Looks(game), Camera(800, 600, 0.0, 0.0, 1.0)
+    number = {kind.name: at for at, kind in enumerate(game.kinds, 1)}
+    order = ("ship", "home", "gate", "station", "wreck", "trader", "pirate", "pirate", "asteroid")
+    view = empty_view()
+    count = len(order)
+    view = dataclasses.replace(
+        view,
+        net_id=np.arange(1, count + 1, dtype=np.uint32),
+        kind=np.array([number[name] for name in order], np.uint8),
+        x=np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 200.0, 100.0, 5.0]),
+        y=np.zeros(count),
+        own=0,
+    )
+    names = [order[net_id - 1] for net_id in choices(view, looks, camera)]
+    assert names == ["pirate", "pirate", "trader", "wreck", "station", "gate", "home"]
+    assert choices(view, looks, camera)[0] == 8  # the nearer one
 
 
 def test_click_selects_the_nearest_thing_or_nothing(feed: Any) -> None:
@@ -264,7 +304,7 @@ def test_events_become_lines(feed: Any) -> None:
     assert [line.text for line in frame.feed] == [
         "you fly e10",
         "Grace: hello",
-        "mine.sell: dock first",
+        "sell: dock first",
         "the server restarts at noon",
         "session ended, shutting down: back soon",
     ]

@@ -12,6 +12,7 @@ from sidereal.game import (
     PILOT,
     SHARDS,
     SYSTEMS,
+    U1,
     U4,
     Component,
     Controls,
@@ -57,6 +58,15 @@ class Stick(Controls):
 
 class Bang(Event):
     """It has no fields."""
+
+
+class Mark(Component, writer=AUTHORITY):
+    number: U1 = field(1, low=1, high=4)
+    plain: U1
+
+
+class Laps(Component, audience=PILOT):
+    next: U1
 
 
 def craft() -> Game:
@@ -121,6 +131,26 @@ def test_a_compass_has_the_name_of_its_kind_unless_said() -> None:
     game.compass(depot, colour="green")
     assert problems_of(game) == [
         "compass to depot: colour 'green' is not of the form #8cf or #88ccff"
+    ]
+
+
+def test_a_course_is_numbered_for_all_to_see_and_counted_by_who_flies_it() -> None:
+    game = craft()
+    mark = game.kind("mark", Motion(), Mark(), Label())
+    game.compass(mark, course=(Mark.number, Laps.next))
+    game.extend(game.kinds[0], Laps())
+    (compass,) = declare(game).compasses
+    number, passed = Mark.fields["number"], Laps.fields["next"]
+    assert compass.course == (number, passed)
+    for course in ((1, 2), (Mark.plain, Laps.next), (Mark.number, Chest.gold), (Laps.next,) * 2):
+        game.compass(mark, course=course)
+    where = "compass to mark"
+    assert problems_of(game) == [
+        f"{where}: a course is two fields, as in (Gate.number, Lap.next)",
+        f"{where}: {Mark.fields['plain']} counts from its low= to its high=",
+        f"{where}: its player is not sent {Chest.record_name}",
+        f"{where}: everyone sees the number of a mark, but not {passed}",
+        f"{where}: {passed} counts from its low= to its high=",
     ]
 
 

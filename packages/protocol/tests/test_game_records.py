@@ -252,6 +252,22 @@ def test_controls_say_what_moves_them() -> None:
     assert "controls are numbers" in Wrong.problems[1]
 
 
+def test_what_keys_do_is_said_in_words() -> None:
+    class Odd(Controls):
+        push: I1 = axis("W", "S", does=("forward", ""))
+        slow: Held = hold("X", does="goes slower and slower until it stands still at last")
+
+    class Fine(Controls):
+        push: I1 = axis("W", "S", does=("forward", "backward"))
+
+    odd = "test_game_records.odd"
+    assert Odd.problems == (
+        f"{odd}.push: does= has 1 to 32 letters for each key",
+        f"{odd}.slow: does= has 1 to 32 letters for each key",
+    )
+    assert Fine.problems == ()
+
+
 def test_keys_exist_and_move_one_thing_each() -> None:
     class Odd(Controls):
         push: I1 = axis("W", "Forward")

@@ -72,11 +72,14 @@ class Binding:
         input: `axis`, `press`, `hold` or `angle`.
         keys: names of keys; of an axis the one that counts up, then the one that counts down.
         pointer: whether the pointer says it.
+        does: what each of the keys does, in words for players; without any it has the column's
+            name.
     """
 
     input: str
     keys: tuple[str, ...] = ()
     pointer: bool = False
+    does: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

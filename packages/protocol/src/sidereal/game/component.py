@@ -16,7 +16,7 @@ from sidereal.game.column import (
     angle_options,
     bound,
 )
-from sidereal.game.keys import key_problems
+from sidereal.game.keys import key_problems, words_problems
 from sidereal.game.record import Record
 
 
@@ -110,6 +110,12 @@ class Controls(Record):
             if field.options.binding is not None
         }
         cls.problems += tuple(key_problems(bound))
+        said = {
+            str(field): field.options.binding.does
+            for field in cls.fields.values()
+            if field.options.binding is not None and field.options.binding.does
+        }
+        cls.problems += tuple(words_problems(said))
         for field in cls.fields.values():
             if field.options.binding is None:
                 cls.problems += (f"{field}: say what moves it: axis, press, hold or angle",)
@@ -153,19 +159,30 @@ PRESSES_MAX: Final = 15
 """Presses that one record tells of."""
 
 
-def axis(up: str, down: str, *, steps: int = 1) -> Any:
-    """Bind a column to two keys that count it up and down, from -`steps` to `steps`."""
-    return bound(Options(0, -steps, steps), Binding("axis", (up, down)))
+def axis(up: str, down: str, *, steps: int = 1, does: tuple[str, str] | None = None) -> Any:
+    """Bind a column to two keys that count it up and down, from -`steps` to `steps`.
+
+    Args:
+        up: the key that counts it up; `down` likewise.
+        down: likewise.
+        steps: how far it goes.
+        does: what either key does, in words for players: `does=("forward", "backward")`.
+    """
+    return bound(Options(0, -steps, steps), Binding("axis", (up, down), does=does or ()))
 
 
-def press(key: str) -> Any:
-    """Bind a `Press` to a key."""
-    return bound(Options(0, 0, PRESSES_MAX), Binding("press", (key,)))
+def press(key: str, *, does: str = "") -> Any:
+    """Bind a `Press` to a key, and say what it does in words for players."""
+    return bound(Options(0, 0, PRESSES_MAX), Binding("press", (key,), does=_words(does)))
 
 
-def hold(key: str) -> Any:
-    """Bind a `Held` to a key."""
-    return bound(Options(0, 0, 1), Binding("hold", (key,)))
+def hold(key: str, *, does: str = "") -> Any:
+    """Bind a `Held` to a key, and say what it does in words for players."""
+    return bound(Options(0, 0, 1), Binding("hold", (key,), does=_words(does)))
+
+
+def _words(does: str) -> tuple[str, ...]:
+    return (does,) if does else ()
 
 
 def angle(*, pointer: bool = False, bits: int = 16) -> Any:

@@ -12,6 +12,8 @@ NAMED: Final = (
 )
 BUTTONS: Final = ("MOUSE_LEFT", "MOUSE_RIGHT", "MOUSE_MIDDLE")
 """Of a mouse: what is bound to one is held and pressed as with a key."""
+WORDS_LETTERS_MAX: Final = 32
+"""Of what a key does: more has no room in a list of keys."""
 KEYS: Final = frozenset(
     {*string.ascii_uppercase, *string.digits, *(f"F{n}" for n in range(1, 13)), *NAMED, *BUTTONS}
 )
@@ -33,3 +35,15 @@ def key_problems(bound: Mapping[str, Iterable[str]]) -> Iterator[str]:
             elif key in moves:
                 yield f"{column}: {key} is for {moves[key]} already"
             moves[key] = column
+
+
+def words_problems(said: Mapping[str, Iterable[object]]) -> Iterator[str]:
+    """Say what is wrong with the words for what keys do.
+
+    Args:
+        said: by the full name of the column or of the action.
+    """
+    for column, words in said.items():
+        for word in words:
+            if not (isinstance(word, str) and word.strip() and len(word) <= WORDS_LETTERS_MAX):
+                yield f"{column}: does= has 1 to {WORDS_LETTERS_MAX} letters for each key"

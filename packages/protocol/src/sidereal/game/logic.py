@@ -14,6 +14,7 @@ import msgspec
 from sidereal.game.builtin import Parent
 from sidereal.game.column import Storage
 from sidereal.game.component import Component, Controls
+from sidereal.game.keys import words_problems
 from sidereal.game.record import Record
 
 ActionFunction = Callable[..., None]
@@ -162,6 +163,7 @@ class Action:
         arguments: a struct with a field for every argument; None while they have problems.
         key: by which faces let a player ask for it; empty for none. A text that it takes is typed
             first.
+        does: what the key does, in words for players; empty for the action's name.
     """
 
     name: str
@@ -171,6 +173,12 @@ class Action:
     asked_by: Asker
     arguments: type[msgspec.Struct] | None
     key: str = ""
+    does: str = ""
+
+    @property
+    def words(self) -> str:
+        """What it does, in words for players."""
+        return self.does or self.name.rpartition(".")[2].replace("_", " ")
 
     @property
     def typed(self) -> Typed | None:
@@ -194,6 +202,8 @@ class Action:
             found.append(_argument_problem(self.name, self.function))
         elif self.key:
             found += self._key_problems(_needed(self.arguments))
+        if self.does:
+            found += words_problems({f"action {self.name}": (self.does,)})
         return found
 
     def _key_problems(self, needed: list[msgspec.structs.FieldInfo]) -> list[str]:
@@ -214,13 +224,14 @@ def make_action(
     durable: bool,
     asked_by: Asker = PLAYERS,
     key: str = "",
+    does: str = "",
 ) -> Action:
     """Read the arguments of an action from its function."""
     try:
         arguments = _arguments(name, function)
     except (TypeError, NameError, ValueError):
         arguments = None
-    return Action(name, function, rate_hz, durable, asked_by, arguments, key)
+    return Action(name, function, rate_hz, durable, asked_by, arguments, key, does)
 
 
 def _needed(arguments: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:

@@ -18,6 +18,10 @@ PLAIN: Final = "dot"
 """The symbol of a kind without a look."""
 EFFECTS: Final = ("burst", "flash", "ring", "text")
 SOUNDS: Final = ("shot", "burst", "hum", "chime", "clank")
+RANK: Final = 5
+"""Of a kind whose look says none; `RANK_FLOWN` is that of one which somebody may fly."""
+RANK_FLOWN: Final = 2
+RANK_MAX: Final = 9
 SIZE_MAX: Final = 10_000.0
 SECONDS_MAX: Final = 60.0
 
@@ -35,6 +39,8 @@ class Look:
         size: from the middle to the edge: world units, or the field which holds them; None is the
             body's radius.
         label: the text field that is written beside it, if any.
+        rank: when it comes where things are chosen one by one, 0 for first and `RANK_MAX` for last;
+            of one rank the nearest comes first. None is `RANK`, or `RANK_FLOWN` if it has a pilot.
     """
 
     kind: Kind
@@ -42,6 +48,7 @@ class Look:
     colour: str | None
     size: float | Field | None
     label: Field | None
+    rank: int | None = None
 
     @property
     def rgb(self) -> tuple[int, int, int] | None:
@@ -55,6 +62,8 @@ class Look:
         found += _size_problems(where, self.size)
         if self.label is not None and not (isinstance(self.label, Field) and is_text(self.label)):
             found.append(f"{where}: label must be a Text field")
+        if self.rank is not None and self.rank not in range(RANK_MAX + 1):
+            found.append(f"{where}: rank must be 0 to {RANK_MAX}")
         return found
 
 

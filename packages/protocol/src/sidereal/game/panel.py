@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,11 +52,15 @@ class Compass:
         kind: of what is looked for.
         label: what is written beside the arrow.
         colour: `#rgb` or `#rrggbb`; None is that of the kind's look.
+        course: of a course whose marks are numbered the next one only: the field that numbers them,
+            from its `low=` to its `high=`, and a field of what is flown that counts those passed,
+            round and round. None for the nearest of all.
     """
 
     kind: Kind
     label: str
     colour: str | None
+    course: tuple[Field, Field] | None = None
 
     @property
     def rgb(self) -> tuple[int, int, int] | None:
@@ -104,12 +108,42 @@ def panel_problems(
     for compass in compasses:
         where = f"compass to {compass.kind}"
         yield from _words_problems(where, compass.label, compass.colour)
+        if compass.course is not None:
+            yield from _course_problems(where, compass, kinds, {c.record_name: c for c in flown})
     for what, count, most in (
         ("gauges", len(gauges), GAUGES_MAX),
         ("compasses", len(compasses), COMPASSES_MAX),
     ):
         if count > most:
             yield f"{count} {what}; a game has at most {most}"
+
+
+def _course_problems(
+    where: str,
+    compass: Compass,
+    kinds: Sequence[Kind],
+    flown: Mapping[str, type[Component]],
+) -> Iterator[str]:
+    """Say what is wrong with a compass's course.
+
+    Args:
+        where: whose.
+        compass: that has one.
+        kinds: with the components that parts added.
+        flown: components of what players fly, by name.
+    """
+    number, passed = compass.course or (None, None)
+    if not isinstance(number, Field) or not isinstance(passed, Field):
+        yield f"{where}: a course is two fields, as in (Gate.number, Lap.next)"
+        return
+    marks = [kind for kind in kinds if kind.name == compass.kind.name]
+    has = {type(c).record_name: type(c) for kind in marks for c in kind.components}
+    if number.record not in has or has[number.record].audience is not EVERYONE:
+        yield f"{where}: everyone sees the number of a mark, but not {number}"
+    if number.storage.dtype[0] not in "iu" or None in (number.options.low, number.options.high):
+        yield f"{where}: {number} counts from its low= to its high="
+    if passed.record not in flown or flown[passed.record].audience not in (EVERYONE, PILOT):
+        yield f"{where}: its player is not sent {passed.record}"
 
 
 def _words_problems(where: str, label: str, colour: str | None) -> Iterator[str]:

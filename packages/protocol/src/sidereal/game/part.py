@@ -210,13 +210,14 @@ class Part:
         durable: bool = True,
         asked_by: Asker = PLAYERS,
         key: str = "",
+        does: str = "",
     ) -> Callable[[F], F]:
         """Declare an action; see `Action` for what each argument means."""
         _refuse_bare(bare, "action(rate_hz=2)")
 
         def declare(function: F) -> F:
             name = f"{self.name}.{_name(function)}"
-            self.actions.append(make_action(name, function, rate_hz, durable, asked_by, key))
+            self.actions.append(make_action(name, function, rate_hz, durable, asked_by, key, does))
             return function
 
         return declare
@@ -275,12 +276,13 @@ class Part:
         colour: str | None = None,
         size: Any = None,
         label: Any = None,
+        rank: int | None = None,
     ) -> None:
         """Say how faces draw a kind; see `Look` for what each argument means.
 
         A game may look at a part's kinds its own way: the last look of a kind counts.
         """
-        self.looks.append(Look(kind, symbol, colour, size, label))
+        self.looks.append(Look(kind, symbol, colour, size, label, rank))
 
     def effect(
         self,
@@ -299,9 +301,16 @@ class Part:
         """Let faces show whoever flies a number; see `Gauge`. Unlabelled it has its own name."""
         self.gauges.append(Gauge(field, label or getattr(field, "name", ""), colour))
 
-    def compass(self, kind: Kind, *, label: str = "", colour: str | None = None) -> None:
-        """Let faces show the way to the nearest of a kind; see `Compass`."""
-        self.compasses.append(Compass(kind, label or kind.name, colour))
+    def compass(
+        self,
+        kind: Kind,
+        *,
+        label: str = "",
+        colour: str | None = None,
+        course: tuple[Any, Any] | None = None,
+    ) -> None:
+        """Let faces show the way to the nearest of a kind, or to the next mark; see `Compass`."""
+        self.compasses.append(Compass(kind, label or kind.name, colour, course))
 
     def bot(self, name: str) -> Callable[[F], F]:
         """Declare a behaviour of bots: a function of a `BotView` that decides what to hold.

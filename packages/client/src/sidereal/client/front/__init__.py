@@ -20,6 +20,7 @@ Without arcade (plain data and arithmetic, testable anywhere):
 * `effects`    what is shown for a while after an event
 * `meter`      frame times and snapshot arrivals, for the numbers and the net graph
 * `frame`      what one frame is drawn from, and the feed it comes from
+* `choosing`   what is selected next: those first that a pilot asks for first
 * `names`      whose names are written in the picture
 * `news`       the lines of the event feed
 * `readout`    the words and numbers on the screen

@@ -1,7 +1,7 @@
 """Which key does what, once: the window obeys this table and the help panel prints it.
 
-What a player holds is bound by the game, by the names of its controls. A key that a control takes
-is not the viewer's any more.
+What a player holds is bound by the game, in its own words or else by the names of its controls. A
+key that a control takes is not the viewer's any more.
 """
 
 from __future__ import annotations
@@ -73,20 +73,20 @@ class Binding(NamedTuple):
 
 OWN: Final[tuple[Binding, ...]] = (
     Binding(("KEY_1",), "1", "grid", Layer.GRID),
-    Binding(("KEY_2",), "2", "owners: fills and borders", Layer.OWNERS),
+    Binding(("KEY_2",), "2", "whose sectors: fills and borders", Layer.OWNERS),
     Binding(("KEY_3",), "3", "effects of what happens", Layer.EFFECTS),
-    Binding(("KEY_4",), "4", "interest: what I am sent", Layer.INTEREST),
-    Binding(("KEY_5",), "5", "authority: where the server has it", Layer.AUTHORITY),
+    Binding(("KEY_4",), "4", "what the server sends me", Layer.INTEREST),
+    Binding(("KEY_5",), "5", "where the server has it", Layer.AUTHORITY),
     Binding(("KEY_6",), "6", "velocity vectors", Layer.VECTORS),
     Binding(("KEY_7",), "7", "handover flashes", Layer.HANDOVERS),
     Binding(("KEY_8",), "8", "names", Layer.NAMES),
     Binding(("KEY_9",), "9", "physics shapes", Layer.SHAPES),
     Binding(("KEY_0",), "0", "compasses, and to the next border", Layer.COMPASS),
-    Binding(("M",), "M", "map of the leases around", Layer.MINIMAP),
-    Binding(("N",), "N", "net graph: off, text, strips", Action.NET_GRAPH),
+    Binding(("M",), "M", "map of the sectors around", Layer.MINIMAP),
+    Binding(("N",), "N", "state of the link: off, text, strips", Action.NET_GRAPH),
     Binding(("TAB", SHIFT_TAB), "Tab", "select next (Shift: previous)", Action.SELECT_NEXT),
     Binding(("F",), "F", "follow selection, or what you fly", Action.FOLLOW),
-    Binding(("HOME",), "Home", "fit the leases around", Action.FIT),
+    Binding(("HOME",), "Home", "show all sectors around", Action.FIT),
     Binding(("F12",), "F12", "save a PNG", Action.PICTURE),
     Binding(("QUESTION", "SLASH", "H"), "?", "this panel", Action.HELP),
     Binding(("ESCAPE",), "Esc", "back, then quit", Action.BACK),
@@ -154,20 +154,20 @@ def _steering(game: Declarations) -> Iterator[Binding]:
         assert options.binding is not None
         axis = options.binding.input == "axis"
         far = round(options.high or 1) if axis else 1
-        signs = (" +", " −") if axis else ("",)
-        for key, step, sign in zip(options.binding.keys, (far, -far), signs, strict=False):
+        plain = name.replace("_", " ")
+        words = options.binding.does or ((f"{plain} +", f"{plain} −") if axis else (plain,))
+        for key, step, does in zip(options.binding.keys, (far, -far), words, strict=False):
             beside = _BESIDE.get(key, "")
             beside = "" if beside in taken else beside
             shown = f"{_shown(key)} {_shown(beside)}".rstrip()
             keys = (*_named(key), *_named(beside))
-            yield Binding(keys, shown, f"{name.replace('_', ' ')}{sign}", Steer(name, step))
+            yield Binding(keys, shown, does, Steer(name, step))
 
 
 def _asking(game: Declarations) -> Iterator[Binding]:
     for action in game.actions:
         if action.key:
-            does = action.name.rpartition(".")[2].replace("_", " ")
-            does = f"{does}: type, then Enter" if action.typed else does
+            does = f"{action.words}: type it" if action.typed else action.words
             target = Ask(action.name, action.typed)
             yield Binding(_named(action.key), _shown(action.key), does, target)
 

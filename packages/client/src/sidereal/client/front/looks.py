@@ -17,7 +17,7 @@ from sidereal.game.column import Field
 from sidereal.game.component import EVERYONE, Component
 from sidereal.game.declarations import Declarations
 from sidereal.game.kind import Kind
-from sidereal.game.look import PLAIN, Look
+from sidereal.game.look import PLAIN, RANK, RANK_FLOWN, Look
 
 Floats32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -75,6 +75,7 @@ class Looks:
         shape: float32[256], `Shape` by kind; likewise what else a `Symbol` says.
         speck: bool[256], whether it is a dot: where it flies to is of no interest.
         flown: bool[256], whether somebody may fly it.
+        rank: uint8[256], when it is chosen: the least first.
         coloured: bool[256], whether it has a colour of its own, and not its shard's.
         colour: uint8[256, 3], that colour.
     """
@@ -99,6 +100,7 @@ class Looks:
         self._scale = np.array([each.scale for each in symbols], np.float32)
         self.flown = np.zeros(KIND_NUMBERS, np.bool_)
         self.flown[list(game.numbers(Pilot))] = True
+        self.rank = np.where(self.flown, RANK_FLOWN, RANK).astype(np.uint8)
         self.coloured = np.zeros(KIND_NUMBERS, np.bool_)
         self.colour = np.zeros((KIND_NUMBERS, 3), np.uint8)
         self._sizes: dict[Field, Bools] = {}
@@ -108,6 +110,8 @@ class Looks:
             self._take(number, look)
 
     def _take(self, number: int, look: Look) -> None:
+        if look.rank is not None:
+            self.rank[number] = look.rank
         if look.rgb is not None:
             self.coloured[number], self.colour[number] = True, look.rgb
             self.line[number], self.outline[number] = _EDGE

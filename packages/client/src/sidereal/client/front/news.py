@@ -49,7 +49,8 @@ class News:
                 case events.ToldLine():
                     self.note(event.text, now)
                 case events.ReceiptCame() if event.text:
-                    self.note(f"{event.action}: {event.text}", now, palette.WARN)
+                    action = event.action.rpartition(".")[2].replace("_", " ")
+                    self.note(f"{action}: {event.text}", now, palette.WARN)
                 case events.NoticeLine():
                     self.note(event.text, now, palette.WARN)
                 case events.WorldDescribed():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sidereal.client import events
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
+from sidereal.client.front.choosing import Walk, choices
 from sidereal.client.front.effects import Effects
 from sidereal.client.front.frame import BAR_PX, Feed, Frame, entity_name
 from sidereal.client.front.grip import Grip
@@ -108,6 +109,7 @@ class Viewer:
         self._watch = OwnerWatch()
         self._session = feed.session
         self._news = News()
+        self._walk = Walk()
 
     @property
     def ended(self) -> events.Ended | None:
@@ -196,7 +198,7 @@ class Viewer:
             self._leases = self._feed.leases
             self._ownership = Ownership(self._leases)
             self._moved_leases = {}
-            self.selected_id = 0
+            self.selected_id, self._walk = 0, Walk()
             self._compasses.forget()
 
     def _take_leases(self, now: float) -> None:
@@ -366,23 +368,11 @@ class Viewer:
         return selected != 0
 
     def select_step(self, step: int) -> None:
-        """Select the next (1) or previous (−1) in the picture; scenery only if that is all."""
+        """Select the next (1) or previous (−1) in the picture; see `choosing`."""
         if self.frame is None:
             return
-        view = self.frame.view
-        seen = self.camera.visible(view.x, view.y)
-        if view.own >= 0:
-            seen[view.own] = False
-        rare = seen & ~self._looks.scenery[view.kind]
-        choices = view.net_id[rare if rare.any() else seen]
-        if len(choices) == 0:
-            return
-        place = int(np.searchsorted(choices, np.uint32(self.selected_id)))
-        if step > 0 and place < len(choices) and int(choices[place]) == self.selected_id:
-            place += 1
-        if step < 0:
-            place -= 1
-        self.selected_id = int(choices[place % len(choices)])
+        there = choices(self.frame.view, self._looks, self.camera)
+        self.selected_id = self._walk.step(step > 0, there, self.selected_id)
 
     def click(self, pixel_x: float, pixel_y: float) -> None:
         """Select what is under the pointer, or nothing."""

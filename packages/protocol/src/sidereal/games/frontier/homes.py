@@ -26,7 +26,7 @@ LINGER_S: Final = 10.0
 home = Part("home")
 
 HOME = home.kind("home", Motion())
-home.look(HOME, symbol="ring", colour="#467", size=12)
+home.look(HOME, symbol="ring", colour="#467", size=12, rank=9)
 
 
 def make_home(make: WorldBuilder) -> None:

@@ -59,17 +59,17 @@ flight = Part("flight")
 class Stick(Controls):
     """What a pilot holds."""
 
-    thrust: I1 = axis("W", "S")
-    turn: I1 = axis("A", "D")
-    brake: Held = hold("X")
-    fire: Press = press("R")
-    strafe: I1 = axis("Q", "E")
-    shoot: Held = hold("SPACE")
-    aimed: Held = hold("MOUSE_LEFT")
+    thrust: I1 = axis("W", "S", does=("forward", "backward"))
+    turn: I1 = axis("A", "D", does=("turn left", "turn right"))
+    brake: Held = hold("X", does="brake")
+    fire: Press = press("R", does="launch a missile")
+    strafe: I1 = axis("Q", "E", does=("slide left", "slide right"))
+    shoot: Held = hold("SPACE", does="shoot ahead")
+    aimed: Held = hold("MOUSE_LEFT", does="shoot at the pointer")
     aim: F4 = angle(pointer=True, bits=10)
-    dock: Press = press("G")
-    sell: Press = press("V")
-    mend: Press = press("B")
+    dock: Press = press("G", does="dock at a station, or leave it")
+    sell: Press = press("V", does="sell ore, while docked")
+    mend: Press = press("B", does="mend the hull, while docked")
 
 
 RADIUS: Final = 6.0

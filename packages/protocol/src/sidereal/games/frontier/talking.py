@@ -30,7 +30,7 @@ class Said(Event):
 talk.effect(Said, kind="text", size=12, colour="#ffe", seconds=6.0)
 
 
-@talk.action(rate_hz=1, durable=False, key="ENTER")
+@talk.action(rate_hz=1, durable=False, key="ENTER", does="talk to who is near")
 def say(tx: Transaction, text: Words) -> None:
     """Say a line to those who have the speaker in view, and to the speaker itself."""
     tx.require(is_line(text), NO_LINE)
@@ -39,7 +39,7 @@ def say(tx: Transaction, text: Words) -> None:
         tx.emit(Said(words=shortened(text)), at=tx.own)
 
 
-@talk.action(rate_hz=SHOUTS_HZ, durable=False, key="T")
+@talk.action(rate_hz=SHOUTS_HZ, durable=False, key="T", does="talk to all")
 def shout(tx: Transaction, text: Words) -> None:
     """Say a line to all who are in the world."""
     tx.require(is_line(text), NO_LINE)

@@ -3,7 +3,7 @@
 Without arcade (plain data and arithmetic, testable anywhere):
 
 * `gauges`     numbers of the own entity, its account and the world
-* `compass`    the way to the nearest of a kind, and to the nearest border
+* `compass`    the way to the nearest of a kind or the next mark, and to the nearest border
 * `line`       what somebody types for an action
 * `sounds`     what is heard, how loud, and as which bytes
 

@@ -1,4 +1,5 @@
-"""Compasses: the way to the nearest of a kind, and to the nearest border between two owners.
+"""Compasses: the way to the nearest of a kind, or to the next mark of a course, and to the nearest
+border between two owners.
 
 A client knows what is around it, and no more. So of what stands still it is remembered where it was
 when it was seen last, until somebody comes to see that it is there no more.
@@ -17,7 +18,9 @@ from sidereal.client.front.looks import Looks
 from sidereal.client.front.ownership import Ownership, nearest_border
 from sidereal.client.front.palette import Rgb, shard_name
 from sidereal.client.view import View
+from sidereal.game.column import Field
 from sidereal.game.declarations import Declarations
+from sidereal.game.panel import Compass
 from sidereal.protocol.rules import Rules
 
 AT_REST: Final = 0.5
@@ -43,22 +46,30 @@ class Needle(NamedTuple):
     surely: bool = True
 
 
+class Place(NamedTuple):
+    """Where something is: world units; and which mark of a course it is, 0 of none."""
+
+    x: float
+    y: float
+    mark: int
+
+
 class Compasses:
     """The compasses of one game, and what was seen by them."""
 
     def __init__(self, game: Declarations, looks: Looks) -> None:
         self._compasses = [
-            (number, compass.label, compass.rgb or _colour(looks, number))
+            (number, compass, compass.rgb or _colour(looks, number))
             for compass in game.compasses
             for number in game.numbers(compass.kind)
         ]
-        self._places: dict[int, dict[int, tuple[float, float]]] = {
-            number: {} for number, _, _ in self._compasses
-        }
+        self._components = {each.record_name: each for each in game.components}
+        # By compass, and by who is there.
+        self._places: list[dict[int, Place]] = [{} for _ in self._compasses]
 
     def forget(self) -> None:
         """Another session: nobody is where it was."""
-        for places in self._places.values():
+        for places in self._places:
             places.clear()
 
     def point(self, view: View, owned: Ownership, rules: Rules) -> tuple[Needle, ...]:
@@ -72,7 +83,10 @@ class Compasses:
         if view.own < 0:
             return ()
         here = float(view.x[view.own]), float(view.y[view.own])
-        found = [self._nearest(*compass, view, here, rules) for compass in self._compasses]
+        found = [
+            self._nearest(*compass, places, view, here, rules)
+            for compass, places in zip(self._compasses, self._places, strict=True)
+        ]
         border = nearest_border(owned, *here, rules.sector_size)
         if border is not None:
             x, y, shard = border
@@ -83,41 +97,51 @@ class Compasses:
     def _nearest(
         self,
         number: int,
-        label: str,
+        compass: Compass,
         colour: Rgb,
+        places: dict[int, Place],
         view: View,
         here: tuple[float, float],
         rules: Rules,
     ) -> Needle | None:
         rows = np.flatnonzero(view.kind == number)
         rows = rows[rows != view.own]
-        places = self._places[number]
-        self._remember(places, view, rows, here, rules)
-        seen = {(float(view.x[row]), float(view.y[row])) for row in self._closest(view, rows, here)}
-        choices = [
-            *((place, True) for place in seen),
-            *((place, False) for place in places.values()),
-        ]
+        marks, due = self._course(compass, view, rows)
+        self._remember(places, view, rows, marks, here, rules)
+        rows = rows[marks == due]
+        choices = [(place, False) for place in places.values() if place.mark == due]
+        if len(rows):
+            away = np.hypot(view.x[rows] - here[0], view.y[rows] - here[1])
+            row = rows[int(away.argmin())]
+            choices.append((Place(float(view.x[row]), float(view.y[row]), due), True))
         if not choices:
             return None
-        (x, y), surely = min(
-            choices, key=lambda choice: (math.dist(choice[0], here), not choice[1])
+        place, surely = min(
+            choices, key=lambda choice: (math.dist(choice[0][:2], here), not choice[1])
         )
-        return Needle(label, x, y, colour, surely)
+        return Needle(compass.label, place.x, place.y, colour, surely)
 
-    def _closest(
-        self, view: View, rows: NDArray[np.intp], here: tuple[float, float]
-    ) -> NDArray[np.intp]:
-        if len(rows) == 0:
-            return rows
-        away = np.hypot(view.x[rows] - here[0], view.y[rows] - here[1])
-        return rows[[int(away.argmin())]]
+    def _course(
+        self, compass: Compass, view: View, rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.int64], int]:
+        """Tell which marks of its course some are, int64[n], and which one is next."""
+        if compass.course is None:
+            return np.zeros(len(rows), np.int64), 0
+        number, passed = compass.course
+        low, high = round(number.options.low or 0), round(number.options.high or 0)
+        counted = int(self._column(view, passed)[view.own])
+        marks = self._column(view, number)[rows].astype(np.int64)
+        return marks, low + counted % (high - low + 1)
+
+    def _column(self, view: View, field: Field) -> NDArray[np.generic]:
+        return np.asarray(getattr(view[self._components[field.record]], field.name))
 
     def _remember(
         self,
-        places: dict[int, tuple[float, float]],
+        places: dict[int, Place],
         view: View,
         rows: NDArray[np.intp],
+        marks: NDArray[np.int64],
         here: tuple[float, float],
         rules: Rules,
     ) -> None:
@@ -125,12 +149,12 @@ class Compasses:
         if len(rows) == 0 and not places:
             return
         sight = rules.view_radius_cells * rules.cell_size
-        for net_id, (x, y) in list(places.items()):
+        for net_id, (x, y, _) in list(places.items()):
             if max(abs(x - here[0]), abs(y - here[1])) < sight:
                 del places[net_id]  # it is seen, or else gone
-        still = rows[np.hypot(view.vx[rows], view.vy[rows]) < AT_REST][:PLACES_MAX]
-        for row in still:
-            places[int(view.net_id[row])] = float(view.x[row]), float(view.y[row])
+        still = np.flatnonzero(np.hypot(view.vx[rows], view.vy[rows]) < AT_REST)[:PLACES_MAX]
+        for row, mark in zip(rows[still], marks[still].tolist(), strict=True):
+            places[int(view.net_id[row])] = Place(float(view.x[row]), float(view.y[row]), mark)
         while len(places) > PLACES_MAX:
             del places[next(iter(places))]
 

@@ -101,7 +101,7 @@ MISSILE = missiles.kind(
     accel_max=ACCEL_MAX,
     saved=False,
 )
-missiles.look(MISSILE, symbol="diamond", colour="#f84", size=2.5)
+missiles.look(MISSILE, symbol="diamond", colour="#f84", size=2.5, rank=3)
 missiles.gauge(Magazine.left, label="missiles", colour="#f84")
 for craft in CRAFT:
     missiles.extend(craft, Magazine(), Supplied(), Loaded())

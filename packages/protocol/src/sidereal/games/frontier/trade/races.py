@@ -124,10 +124,10 @@ class Passed(Event):
 GATE = races.kind(
     "gate", Motion(), Body(radius=RADIUS, mass=1), Gate(), Label(), sensor=True, touches=(SHIP,)
 )
-races.look(GATE, symbol="ring", colour="#fd6", size=RADIUS, label=Label.name)
+races.look(GATE, symbol="ring", colour="#fd6", size=RADIUS, label=Label.name, rank=7)
 races.effect(Passed, kind="ring", size=RADIUS, colour="#fd6", sound="chime")
 races.gauge(Lap.next, label="gate", colour="#fd6")
-races.compass(GATE)
+races.compass(GATE, course=(Gate.number, Lap.next))
 races.extend(SHIP, Lap(), Count(), Laps())
 races.account(Best())
 races.shared(Fastest())

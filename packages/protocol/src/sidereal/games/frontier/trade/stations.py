@@ -68,7 +68,7 @@ class Anchor(Component, audience=SHARDS):
 STATION = stations.kind(
     "station", Motion(), Body(radius=RADIUS, mass=100_000), Label(), Anchor(), bounce=0.2
 )
-stations.look(STATION, symbol="square", colour="#9cf", size=RADIUS, label=Label.name)
+stations.look(STATION, symbol="square", colour="#9cf", size=RADIUS, label=Label.name, rank=6)
 stations.compass(STATION)
 for craft in CRAFT:
     stations.extend(craft, Docked())

@@ -44,7 +44,7 @@ class Mind(Component, audience=SHARDS, saved=False):
     until: U4
 
 
-def _craft(name: str, colour: str) -> Kind:
+def _craft(name: str, colour: str, rank: int | None = None) -> Kind:
     kind = traffic.kind(
         name,
         Motion(),
@@ -54,13 +54,13 @@ def _craft(name: str, colour: str) -> Kind:
         Mind(),
         accel_max=ACCEL_MAX,
     )
-    traffic.look(kind, symbol="arrow", colour=colour, label=Label.name)
+    traffic.look(kind, symbol="arrow", colour=colour, label=Label.name, rank=rank)
     return kind
 
 
 TRADER = _craft("trader", "#6c9")
 MINER = _craft("miner", "#cc6")
-PIRATE = _craft("pirate", "#f55")
+PIRATE = _craft("pirate", "#f55", rank=1)
 PATROL = _craft("patrol", "#59f")
 
 CRAFT: Final = (SHIP, TRADER, MINER, PIRATE, PATROL)
