@@ -78,9 +78,9 @@ def test_a_trader_docks_at_a_station_sells_its_ore_and_leaves(sidereal_world: Wo
 def test_a_miner_breaks_a_rock_collects_its_ore_and_sells_it(sidereal_world: Worlds) -> None:
     world = sidereal_world(game)
     bot = world.join("bot", bot="miner")
-    world.place(bot.entity, x=520, y=500)
-    world.spawn(STATION, Motion(x=600, y=570))
-    world.spawn(LUMP, Motion(x=520, y=500), Lump(ore=ENOUGH - 1, until=LATER))
+    world.place(bot.entity, x=535, y=500)
+    world.spawn(STATION, Motion(x=600, y=552))
+    world.spawn(LUMP, Motion(x=535, y=500), Lump(ore=ENOUGH - 1, until=LATER))
     world.spawn(ASTEROID, Motion(x=600, y=500), Body(radius=7, mass=5))
     wait(world, 30, lambda: credits_of(world, bot))
     assert world.of_world(Books).mined == 5

@@ -17,7 +17,7 @@ from sidereal.games.frontier.trade.stations import stations
 from sidereal.games.frontier.traffic.kinds import PIRATE, Mind, traffic
 from sidereal.testing.world import World
 
-SHIPS, RING, CENTRE = 12, 130.0, 3.0
+SHIPS, RING, CENTRE = 8, 110.0, 3.0
 BAD: Any = {"delay_s": 0.05, "loss": 0.05}
 
 game = Game("melee", parts=[flight, rocks, traffic, stations, armour, shots, guns])
@@ -40,13 +40,13 @@ def test_the_sum_of_damage_is_that_of_all_hits(shards: tuple[int, int], link: An
         world.spawn(
             PIRATE,
             Motion(x=CENTRE + RING * np.cos(a), y=CENTRE + RING * np.sin(a)),
-            Mind(until=world.tick + 60),
+            Mind(until=world.tick + 40),
         )
         for a in angle
     ]
     world.run(seconds=0.3)
     assert len({world.owner(ship) for ship in ships}) == shards[0] * shards[1]
-    world.run(seconds=4)
+    world.run(seconds=3)
     lost = SHIELD_MAX + HULL_MAX - world[Hull].hp[ships] - world[Shield].hp[ships]
     hits = len(world.events(Hit).x)
     assert world.count(BULLET) == 0

@@ -194,7 +194,7 @@ def test_a_sale_whose_shard_dies_is_done_once_or_can_be_asked_for_again(
     ann.press("sell")
     world.run(seconds=0.05)
     world.kill(world.owner(ann.entity))
-    world.run(seconds=3)
+    world.run(seconds=2)
     assert goods(world, ann) in ((0, 405), (50, 0))
     pressed(world, ann, "sell")
     assert goods(world, ann) == (0, 405)

@@ -28,7 +28,7 @@ from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER,
 from sidereal.games.frontier.traffic.law import law
 from sidereal.games.frontier.traffic.minds import minds
 from sidereal.games.frontier.traffic.pilots import pilots
-from sidereal.games.frontier.traffic.upkeep import AT_ONCE, WANTED, upkeep
+from sidereal.games.frontier.traffic.upkeep import AT_ONCE, EVERY_S, WANTED, upkeep
 from sidereal.testing import World
 
 game = Game(
@@ -140,7 +140,7 @@ def test_twenty_pilots_stay_in_the_belt(sidereal_world: MakeWorld) -> None:
         for x, y in corners
         for nth, kind in enumerate(2 * kinds, -5)
     ]
-    world.run(seconds=8)
+    world.run(seconds=6)
     motion = world[Motion]
     assert len(world.ids()) == len(pilots)
     for place in (motion.x[pilots], motion.y[pilots]):
@@ -166,8 +166,8 @@ def test_traffic_is_kept_up_and_who_is_new_arrives_where_there_is_a_home(
     assert x == PLACE[0]
     assert abs(y - PLACE[1]) <= SPREAD
     assert motion.heading[ann.entity] == HEADING
-    world.run(seconds=6)
+    world.run(seconds=EVERY_S + 0.3)
     assert [world.count(kind) for kind in WANTED] == [AT_ONCE] * len(WANTED)
     elsewhere = sidereal_world(homely)
-    elsewhere.run(seconds=6)
+    elsewhere.run(seconds=EVERY_S + 0.3)
     assert elsewhere.count() == 0
