@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sidereal.client.interpolation import RING
 from sidereal.client.limits import Limits
-from sidereal.client.replica import Applied, Replica
+from sidereal.client.private import Applied
+from sidereal.client.replica import Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.heads import encode_head, encode_section
@@ -517,12 +518,13 @@ def test_ticks_of_records_survive_the_wrap_of_their_16_bits(
 def flying(net_id: int, x: float = 0.0, vx: float = 0.0, lag: int = 0, flight: int = 1) -> bytes:
     """A private section with all that there is of what the client flies."""
     motion = np.zeros(1, SCHEMA.own_rows[NUMBERS[MOTION.name]])
+    mask = SCHEMA.mask_own if net_id else 0
     motion["x"] = (x / RULES.cell_size - CENTRE[0]) * PLACE_STEPS
     motion["vx"] = vx / VELOCITY_STEP
     return b"".join(
         [
             bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS | LAGS | FLIGHT, flight, lag)),
-            np.array([(net_id, 4, SCHEMA.mask_own)], SCHEMA.own_rows[PRESENCE]).tobytes(),
+            np.array([(net_id, 4, mask)], SCHEMA.own_rows[PRESENCE]).tobytes(),
             motion.tobytes(),
             np.array([(2, 9)], INPUTS_ROW).tobytes(),
         ]
@@ -553,6 +555,55 @@ def test_what_a_client_flies_is_where_its_private_section_says(replica: Replica)
     take(replica, datagram(13, private=flying(6, 330.0, flight=2)))
     assert place_of(replica, 5) == (12, 320.0)
     assert place_of(replica, 6) == (13, 330.0)
+
+
+def leave_by_word(replica: Replica) -> None:
+    take(replica, datagram(12, Told(HERE, moved=[5, 6], since=10), unchanged=others(HERE)))
+
+
+def leave_by_silence(replica: Replica) -> None:
+    take(replica, known(12))
+
+
+def leave_by_turning_away(replica: Replica) -> None:
+    far = (20, 20)
+    take(replica, datagram(12, *map(Told, window(far)), centre=far))
+
+
+LEAVES = leave_by_word, leave_by_silence, leave_by_turning_away
+
+
+@pytest.mark.parametrize("leave", LEAVES)
+def test_what_a_client_flies_stays_though_no_cell_of_the_window_has_it(
+    replica: Replica, leave: Callable[[Replica], None]
+) -> None:
+    take(replica, known(10, Told(HERE, {5: 8, 6: 8}, {5: 1, 6: 1})))
+    take(replica, datagram(11, private=flying(5, 300.0)))
+    leave(replica)
+    later = 13 + RULES.streams.reorder_ticks
+    centre = replica.coverage.centre_x, replica.coverage.centre_y
+    take(replica, datagram(later, centre=centre, unchanged=window(centre)))
+    replica.expire(later)
+    assert ids(replica) == [5]
+    assert replica.confirmed(replica.rows()) == [later], "nothing new is said of it: it holds"
+    take(replica, datagram(later + 1, private=flying(0, flight=2), centre=centre))
+    replica.expire(later + 1)
+    assert ids(replica) == [], "the client flies it no more"
+
+
+def test_what_a_client_flies_stays_when_one_datagram_says_both(replica: Replica) -> None:
+    take(replica, known(10, Told(HERE, {5: 8}, {5: 1})))
+    moved = Told(HERE, moved=[5], since=10)
+    take(replica, datagram(12, moved, unchanged=others(HERE), private=flying(5, 300.0)))
+    assert ids(replica) == [5]
+    assert place_of(replica, 5) == (12, 300.0)
+
+
+def test_what_a_client_flies_goes_when_it_is_no_more(replica: Replica) -> None:
+    take(replica, known(10, Told(HERE, {5: 8}, {5: 1})))
+    take(replica, datagram(11, private=flying(5, 300.0)))
+    take(replica, datagram(12, Told(HERE, gone=[5], since=10)))
+    assert ids(replica) == []
 
 
 def test_the_private_section_is_handed_on(replica: Replica) -> None:

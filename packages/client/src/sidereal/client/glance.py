@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sidereal.client.private import PrivateState
-from sidereal.client.replica import Applied
+from sidereal.client.private import Applied, PrivateState
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema

@@ -39,6 +39,18 @@ class OwnAnswer(NamedTuple):
     state: OwnState
 
 
+class Applied(NamedTuple):
+    """What a datagram said beside the world.
+
+    Attributes:
+        tick: of its snapshot; older ones may come after newer ones.
+        own: the state of what this client flies, if the datagram has brought another one.
+    """
+
+    tick: int
+    own: OwnAnswer | None
+
+
 class PrivateState:
     """The newest rows of private sections.
 

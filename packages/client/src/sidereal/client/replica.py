@@ -16,6 +16,9 @@ and when, the entity was last **seen**. Two sorts of rows say that an entity has
 An entity also gets lost when its cell leaves the window, or is sent whole without it. That an
 entity is gone, or has left a cell, is kept until every cell is known up to that tick. So nothing
 that comes late brings back what was there before.
+
+What the client flies is told of in private sections, whatever is known of the cell that it is in.
+So it may be lost, but it is not let go of before it is gone or the client flies it no more.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +38,7 @@ from sidereal.client.happenings import Happenings, Sections, no_sections
 from sidereal.client.interpolation import References
 from sidereal.client.known import NEVER, Known, grown
 from sidereal.client.limits import LIMITS, Limits
-from sidereal.client.private import OwnAnswer, PrivateState
+from sidereal.client.private import Applied, PrivateState
 from sidereal.client.reading import Read, read_untrusted
 from sidereal.client.ring import ReferenceRing
 from sidereal.protocol.rules import Rules
@@ -48,18 +51,6 @@ from sidereal.protocol.state.snapshot import unchanged_places
 from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE
 
 _WHEN_AND_WHERE = attrgetter("tick", "centre_x", "centre_y")
-
-
-class Applied(NamedTuple):
-    """What a datagram said beside the world.
-
-    Attributes:
-        tick: of its snapshot; older ones may come after newer ones.
-        own: the state of what this client flies, if the datagram has brought another one.
-    """
-
-    tick: int
-    own: OwnAnswer | None
 
 
 class Replica:
@@ -152,6 +143,7 @@ class Replica:
         """Tick of the newest snapshot that said, or implied, that these references hold."""
         heard = self.coverage.heard_up_to(self._cell_x[rows], self._cell_y[rows])
         here = np.where(self._is_lost()[rows], NEVER, heard)
+        here[self._are_flown(rows)] = self.newest_tick
         return np.maximum(self.stamp[rows], here)
 
     def apply_untrusted(self, messages: Sequence[bytes], now: float) -> list[Applied]:
@@ -177,19 +169,19 @@ class Replica:
             self._lose_unnamed(cell)
         if self.coverage.moved_tick != before:
             self._lose_outside()
-        self._settle()
-        self.happenings.take(read, cells)
         applied = [
             Applied(one.tick, None if one.private is None else self.private.apply(one.private))
             for one in read.snapshots
         ]
+        self._settle()
+        self.happenings.take(read, cells)
         self._take_own_motion()
         return applied
 
     def expire(self, tick: int) -> None:
         """Give up whom nobody has found for `StreamLimits.reorder_ticks`."""
         given_up = self._is_lost() & (self._lost_at < tick - self.rules.streams.reorder_ticks)
-        self._free(np.flatnonzero(given_up))
+        self._let_go(np.flatnonzero(given_up))
 
     # -- stages ---------------------------------------------------------------------------------
 
@@ -361,11 +353,19 @@ class Replica:
             if len(outside):
                 # Who has left some cell after that may have been there at that tick.
                 elsewhere = self._departures.among(self.columns.net_id[outside])
-                self._free(outside[~elsewhere])
+                self._let_go(outside[~elsewhere])
 
     def _is_lost(self) -> NDArray[np.bool_]:
         """bool by row: an entity moved after what is known of it; never true of free rows."""
         return np.asarray(self._seen < self._moved, dtype=np.bool_)
+
+    def _are_flown(self, rows: Ints) -> NDArray[np.bool_]:
+        """Tell which of these is what this client flies."""
+        return np.asarray(self.columns.net_id[rows] == self.private.flown.net_id, np.bool_)
+
+    def _let_go(self, rows: Ints) -> None:
+        """Free those of the lost of which nobody else tells this client."""
+        self._free(rows[~self._are_flown(rows)])
 
     def _free(self, rows: Ints) -> None:
         if not len(rows):
