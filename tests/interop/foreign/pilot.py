@@ -42,6 +42,11 @@ class Pilot:
         self._told: set[tuple[int, int]] = set()
 
     @property
+    def flies(self) -> int:
+        """The id of what it flies, 0 for nothing."""
+        return 0 if self._flown is None else self._flown[1].id
+
+    @property
     def own(self) -> Own | None:
         """The newest state, or none as long as it flies nothing that it knows of."""
         if self._flown is None or self._motion is None or self._inputs is None:

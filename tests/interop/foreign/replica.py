@@ -165,7 +165,7 @@ class Replica:
             moved_at[number] = max(tick, moved_at.get(number, NEVER))
         everywhere = max(coverage.whole_at, coverage.moved_at)
         for number, entity in list(self._entities.items()):
-            if entity.lost_at is None:
+            if entity.lost_at is None or number == self.pilot.flies:
                 continue
             needed = max(everywhere, entity.seen_at + 1, moved_at.get(number, NEVER))
             if known >= needed or self.newest - entity.lost_at > self._reorder_ticks:
