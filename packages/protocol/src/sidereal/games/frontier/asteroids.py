@@ -3,8 +3,8 @@
 Nothing slows them down, so whatever was hit would leave the belt for good, and take a lease with it
 wherever it goes. They are turned back a little before the belt's edge, by one impulse. Who is
 pushed a unit or two further by others must not get into the next sector, which would be leased for
-it alone. Like a bounce that is no acceleration of their own, so they declare none: whom they hit right
-after is found by the rows of that tick.
+it alone. Like a bounce that is no acceleration of their own, so they declare none: whom they hit
+right after is found by the rows of that tick.
 
 A belt that is flown in keeps being what it is. Ships knock rocks about; if these lost much of that
 with each other, they would clot where no ship comes, and every clot is in motion for ever. So they
