@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sidereal.game import Game, Motion, Stage, Step
+from sidereal.game import Body, Game, Motion, Stage, Step
 from sidereal.games import frontier
 from sidereal.games.frontier.asteroids import ASTEROID, rocks
 from sidereal.games.frontier.fight.armour import HULL_MAX, SHIELD_MAX, Hull, Shield, armour
 from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, LIFE, RELOAD, guns
+from sidereal.games.frontier.fight.guns import RADIUS as BULLET_RADIUS
 from sidereal.games.frontier.fight.shots import Hit, shots
 from sidereal.games.frontier.ships import SHIP, Stick, flight
 from sidereal.games.frontier.trade.stations import STATION, Docked, stations
@@ -57,6 +58,25 @@ def test_own_shots_are_seen_at_once_and_come_as_fast_as_the_gun_reloads() -> Non
     assert abs(world.count(BULLET) - 16 / RELOAD) <= 2
     world.run(ticks=LIFE + 12)
     assert world.count(BULLET) == ann.view.count(BULLET) == 0
+
+
+def test_own_shots_are_drawn_no_farther_than_to_the_rock_that_is_drawn_there() -> None:
+    world = World(game, link=FAR)
+    ann = world.join("ann")
+    world.place(ann.entity, x=0, y=0)
+    rock = world.spawn(ASTEROID, Motion(x=60), Body(radius=12, mass=1e6))
+    world.run(seconds=1)
+    ann.hold(aimed=1, aim=0.0)
+    seen = []
+    for tick in range(40):
+        world.run(ticks=1)
+        view, bullets = ann.view, ann.view.ids(BULLET)
+        edge = view[Motion].x[rock] - 12 - BULLET_RADIUS
+        assert (view[Motion].x[bullets] < edge).all(), tick
+        seen.append(len(bullets))
+    assert seen[0] == 1  # in the frame of the press
+    assert max(seen) >= 2
+    assert len(world.events(Hit).x) >= 5
 
 
 def test_bullets_fly_where_the_pilot_points_or_else_ahead() -> None:

@@ -115,7 +115,7 @@ class Client:
         self._traffic = Traffic(now)
         self.replica: Replica | None = None
         self._reader: Replica | Glance | None = None
-        self._drawing = Drawing(Rules(), limits)
+        self._drawing = Drawing(game, Rules(), limits)
         self._inbox = Inbox()
         predict = predict and not isinstance(game, Described)  # which has no models
         self._own = OwnEntity(game, predict=predict, phase=phase, limits=limits)
@@ -357,7 +357,7 @@ class Client:
             self._reader = self.replica = Replica(self._schema, welcome.rules, limits=self._limits)
         else:
             self._reader = Glance(self._schema, welcome.rules)
-        self._drawing = Drawing(welcome.rules, self._limits)
+        self._drawing = Drawing(self.game, welcome.rules, self._limits)
         self._own.join(welcome.rules)
         self._events.add(events.Joined(welcome))
         for call in self._calls.begin_session():

@@ -10,8 +10,9 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.client.endings import Bodies, Endings
 from sidereal.client.families import find_shown
-from sidereal.client.interpolation import References, interpolate, reckon
+from sidereal.client.interpolation import Poses, References, interpolate, reckon
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.own import OwnEntity
 from sidereal.client.prediction import OwnState
@@ -19,6 +20,7 @@ from sidereal.client.replica import Replica
 from sidereal.client.smoothing import Path, Smoothing
 from sidereal.client.spawns import Ahead
 from sidereal.client.timeline import Lead, Moment, Timeline
+from sidereal.game.declarations import Declarations
 from sidereal.game.record import Record, no_rows
 from sidereal.game.schema import gather
 from sidereal.protocol.rules import Rules
@@ -96,9 +98,10 @@ class Drawing:
         timeline: of the pictures.
     """
 
-    def __init__(self, rules: Rules, limits: Limits = LIMITS) -> None:
+    def __init__(self, game: Declarations, rules: Rules, limits: Limits = LIMITS) -> None:
         self.timeline = Timeline(rules.tick_s, limits)
         self._smoothing = Smoothing(limits)
+        self._endings = Endings(game)
         self._lead = Lead(rules.tick_s)
         self._rules = rules
 
@@ -109,6 +112,7 @@ class Drawing:
         spawns = own.spawns_ahead(replica.columns, replica.rows(), now)
         if spawns is not None:
             self._smoothing.rename(spawns.names)
+            self._endings.rename(spawns.names)
             wanted = spawns.tick - moment.drawn_tick
             lead = self._lead.follow(wanted, now, idle=spawns.is_idle)
             spawns = spawns._replace(tick=moment.drawn_tick + lead)
@@ -120,6 +124,7 @@ class Drawing:
             own.pose(now),
             own.ahead(),
             self._smoothing,
+            self._endings,
             spawns,
         )
 
@@ -157,6 +162,7 @@ def compose_view(
     own: OwnState | None,
     ahead: Columns,
     smoothing: Smoothing,
+    endings: Endings,
     spawns: Ahead | None = None,
 ) -> View:
     """Put together what to draw.
@@ -169,6 +175,7 @@ def compose_view(
         own: where the own entity is predicted to be, None to draw it like any other.
         ahead: columns of the own entity, [1], where they are predicted to be others.
         smoothing: of the pictures so far.
+        endings: likewise.
         spawns: what the inputs of the own entity have spawned; None to draw it like any other.
     """
     server_tick, tick, blend_ticks = moment
@@ -183,10 +190,7 @@ def compose_view(
     authority = reckon(known.newest(), server_tick, rules.tick_s)
     at = int(np.searchsorted(ids, np.uint32(net_id)))
     own_row = at if at < len(ids) and ids[at] == net_id else -1
-    x, y, vx, vy, heading = (column.copy() for column in poses)
-    if own is not None and own_row >= 0:
-        x[own_row], y[own_row], heading[own_row] = own.x, own.y, own.heading
-        vx[own_row], vy[own_row] = own.vx, own.vy
+    x, y, vx, vy, heading = _with_own(poses, own_row, own)
     confirmed = np.concatenate([replica.confirmed(rows), spawns.records["tick"]])
     told = known_columns(replica, rows, ahead)
 
@@ -195,6 +199,10 @@ def compose_view(
 
     masks = np.concatenate([replica.components(rows), replica.schema.masks_of(spawns.records)])
     shown, leads = find_shown(ids, masks, of_all("of"))
+    if not spawns.is_idle:
+        drawn = Bodies.of(ids, of_all, x, y, spawns.times(ids, tick))
+        left = ~endings.ended(drawn, spawns, tick)[shown]
+        shown, leads = shown[left], leads[left]
 
     def column_of(name: str) -> NDArray[Any]:
         column: NDArray[Any] = of_all(name)[shown]
@@ -220,6 +228,16 @@ def compose_view(
         authority_heading=authority.heading[leads],
         columns=lambda record: gather(record, column_of),
     )
+
+
+def _with_own(poses: Poses, row: int, own: OwnState | None) -> Poses:
+    """Put the own entity where it is predicted to be, if it is."""
+    if own is None or row < 0:
+        return poses
+    poses = Poses(*(column.copy() for column in poses))
+    for column, value in zip(poses, own[:5], strict=True):
+        column[row] = value
+    return poses
 
 
 def _join(known: References, more: References) -> References:

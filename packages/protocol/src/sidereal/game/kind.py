@@ -31,6 +31,8 @@ class Kind:
         speed_max: units/s, for validation and for what may meet.
         accel_max: units/s² by its own power, likewise.
         saved: whether the database keeps it.
+        ends_at_touch: whether the game ends it with what it touches first: a client that foresees
+            it shows it no farther.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Kind:
     speed_max: float
     accel_max: float
     saved: bool
+    ends_at_touch: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -57,7 +60,7 @@ class Kind:
         types = [type(component) for component in self.components]
         if Motion not in types:
             found.append(f"kind {self.name} has no Motion: everything in the world has a place")
-        if Body not in types and (self.touches is not None or self.sensor):
+        if Body not in types and (self.touches is not None or self.sensor or self.ends_at_touch):
             found.append(f"kind {self.name} touches others, but has no Body")
         if not 0 <= self.bounce <= 1:
             found.append(f"kind {self.name}: bounce must be 0 to 1")

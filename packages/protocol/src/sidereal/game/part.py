@@ -110,12 +110,13 @@ class Part:
         speed_max: float = SPEED_MAX_UNLESS_SAID,
         accel_max: float = 0.0,
         saved: bool = True,
+        ends_at_touch: bool = False,
     ) -> Kind:
         """Declare a kind of entity; see `Kind` for what each argument means."""
         what = None if touches is None else tuple(touches)
         kind = Kind(
             *(name, components, spawned_by, per_s_max, what, sensor),
-            *(bounce, speed_max, accel_max, saved),
+            *(bounce, speed_max, accel_max, saved, ends_at_touch),
         )
         self.kinds.append(kind)
         return kind

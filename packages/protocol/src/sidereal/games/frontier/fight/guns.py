@@ -55,6 +55,7 @@ BULLET = guns.kind(
     touches=(*CRAFT, ASTEROID, STATION),
     sensor=True,
     saved=False,
+    ends_at_touch=True,
 )
 guns.look(BULLET, symbol="dot", colour="#fe8", size=RADIUS)
 for craft in CRAFT:

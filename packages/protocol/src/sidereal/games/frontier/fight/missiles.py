@@ -100,6 +100,7 @@ MISSILE = missiles.kind(
     sensor=True,
     accel_max=ACCEL_MAX,
     saved=False,
+    ends_at_touch=True,
 )
 missiles.look(MISSILE, symbol="diamond", colour="#f84", size=2.5, rank=3)
 missiles.gauge(Magazine.left, label="missiles", colour="#f84")
