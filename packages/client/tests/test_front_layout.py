@@ -8,7 +8,7 @@ import pytest
 
 from sidereal.client.front.config import HEIGHT_MIN, WIDTH_MIN
 from sidereal.client.front.frame import BAR_PX
-from sidereal.client.front.layout import Box, Layout, Wanted, arrange, choose_fields
+from sidereal.client.front.layout import Box, Layout, Wanted, arrange, choose_fields, clear_of
 
 EVERYTHING = Wanted(
     shards=2, map_aspect=1.0, graph_level=2, graph_lines=5, inspector_lines=9, help_lines=0
@@ -32,22 +32,41 @@ SHOWN = [
 
 
 @pytest.mark.parametrize("shown", SHOWN)
-def test_no_panel_lies_on_another_or_on_the_bar_or_outside(shown: Wanted) -> None:
+def test_no_panel_lies_on_another_or_on_the_bar_or_on_the_own_entity_or_outside(
+    shown: Wanted,
+) -> None:
     for width, height in SIZES:
         check_panels(width, height, shown)
 
 
+def are_apart(one: Box, two: Box) -> bool:
+    apart_x = one.right <= two.left or two.right <= one.left
+    return apart_x or one.top <= two.bottom or two.top <= one.bottom
+
+
 def check_panels(width: int, height: int, shown: Wanted) -> None:
-    panels = boxes(arrange(width, height, shown))
+    layout = arrange(width, height, shown)
+    panels = boxes(layout)
     for one, two in combinations(panels, 2):
-        apart_x = one.right <= two.left or two.right <= one.left
-        apart_y = one.top <= two.bottom or two.top <= one.bottom
-        assert apart_x or apart_y, (one, two)
+        assert are_apart(one, two), (one, two)
+    clear = clear_of(width, height)
+    for box in panels:
+        assert are_apart(box, clear) or box is layout.help, (width, height)
     for box in panels:
         assert box.left >= 0
         assert box.bottom >= 0
         assert box.right <= width
         assert box.top <= height - BAR_PX
+
+
+@pytest.mark.parametrize(("width", "height"), [(800, 600), (640, 480)])
+def test_in_a_small_window_panels_shrink_and_are_there_all_the_same(
+    width: int, height: int
+) -> None:
+    layout = arrange(width, height, EVERYTHING._replace(gauges=7))
+    assert None not in (layout.legend, layout.graph, layout.inspector, layout.gauges)
+    assert layout.graph_level == (2 if width == 800 else 1)
+    assert layout.feed.height >= 4 * 17
 
 
 def test_a_large_window_shows_everything() -> None:

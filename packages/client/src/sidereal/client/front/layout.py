@@ -1,5 +1,9 @@
 """Where the panels lie: on no other panel, whatever the size; what has no room is left out.
 
+The middle of the window is where the own entity is. None lies on it or on what is near it: in a
+small window a panel that would do so is made narrower or lower, or is left out. The list of keys
+alone does, for as long as somebody reads it.
+
 In a low window the map gives way first: it shrinks, then goes. Next goes the net graph, first its
 strips, then its numbers. In a narrow window the list of the bar's fields loses those that are read
 least; the age of the data is never left out.
@@ -24,9 +28,20 @@ COLUMN_PX: Final = 218
 """Width of legend and map."""
 GRAPH_PX: Final = 306
 GAUGES_PX: Final = 236
+GAUGES_PX_MIN: Final = 142
+"""Of gauges without their bars."""
 INSPECTOR_PX: Final = 236
+INSPECTOR_PX_MIN: Final = 190
 INSPECTOR_LINES_MIN: Final = 9
 """What it says of every entity; where there is less room it is left out."""
+INSPECTOR_LINES_LOW: Final = 4
+"""Likewise, where it has to lie above the own entity: who it is, and whose."""
+CLEAR_PX: Final = (80.0, 70.0)
+"""Half the width and height of what is kept clear around the own entity; no more than
+`CLEAR_SHARE` of the window's."""
+CLEAR_SHARE: Final = (0.14, 0.16)
+FEED_LINES_WANTED: Final = 3
+"""A wide feed that has room for so many lines below the own entity is not made narrower."""
 MAP_RIM_PX: Final = 8
 """Between the map's frame and its sectors."""
 MAP_PX_MIN: Final = 90
@@ -97,6 +112,13 @@ class Layout(NamedTuple):
     gauges: Box | None = None
 
 
+def clear_of(width: int, height: int) -> Box:
+    """Tell what is kept clear in the middle of a window."""
+    half_x = min(CLEAR_PX[0], CLEAR_SHARE[0] * width)
+    half_y = min(CLEAR_PX[1], CLEAR_SHARE[1] * height)
+    return Box(width / 2 - half_x, height / 2 - half_y, 2 * half_x, 2 * half_y)
+
+
 def arrange(width: int, height: int, wanted: Wanted) -> Layout:
     """Place the panels in a window.
 
@@ -113,10 +135,11 @@ def arrange(width: int, height: int, wanted: Wanted) -> Layout:
         panel = Box((width - wide) / 2, bottom, wide, min(tall, room))
         feed = whole_feed._replace(height=LINE)
         return Layout(None, None, None, 0, None, feed, panel if bottom > MARGIN + LINE else None)
-    gauges = _gauges(width, wanted, room)
-    inspector = _inspector(width, height, wanted, room - _above(gauges))
+    clear = clear_of(width, height)
+    gauges = _gauges(clear, wanted, room)
+    inspector = _inspector(height, clear, wanted, room - _above(gauges))
     legend, minimap, graph, level = _right_column(
-        width, height, wanted, room, max(_beside(inspector), _beside(gauges))
+        width, height, clear, wanted, max(_beside(inspector), _beside(gauges))
     )
     above = [panel for panel in (inspector, legend, minimap) if panel is not None]
     if graph is not None:
@@ -125,14 +148,27 @@ def arrange(width: int, height: int, wanted: Wanted) -> Layout:
     lowest = min((panel.bottom - GAP for panel in above), default=MARGIN + room)
     bottom = MARGIN + _above(gauges)
     feed = whole_feed._replace(bottom=bottom, height=min(MARGIN + room, lowest) - bottom)
+    feed = _beside_or_below(feed, clear)
     return Layout(legend, minimap, graph, level, inspector, feed, None, gauges)
 
 
-def _gauges(width: int, wanted: Wanted, room: float) -> Box | None:
-    tall = 14 + LINE * wanted.gauges
-    if not wanted.gauges or tall + GAP + LINE > room or width < GAUGES_PX + 2 * MARGIN:
+def _beside_or_below(feed: Box, clear: Box) -> Box:
+    """Keep the feed off what is kept clear."""
+    below, beside = clear.bottom - feed.bottom, clear.left - GAP - feed.left
+    if feed.right <= clear.left or feed.height <= below:
+        return feed
+    if below < LINE or (below < FEED_LINES_WANTED * LINE and beside >= FEED_PX_MIN):
+        return feed._replace(width=beside)
+    return feed._replace(height=below)
+
+
+def _gauges(clear: Box, wanted: Wanted, room: float) -> Box | None:
+    tall, beside = 14 + LINE * wanted.gauges, clear.left - GAP - MARGIN
+    below = MARGIN + tall <= clear.bottom
+    if not wanted.gauges or tall + GAP + LINE > room or (beside < GAUGES_PX_MIN and not below):
         return None
-    return Box(MARGIN, MARGIN, GAUGES_PX, tall)
+    wide = GAUGES_PX if below or beside >= GAUGES_PX else GAUGES_PX_MIN
+    return Box(MARGIN, MARGIN, wide, tall) if MARGIN + wide < clear.right else None
 
 
 def _above(panel: Box | None) -> float:
@@ -145,39 +181,53 @@ def _beside(panel: Box | None) -> float:
     return float(MARGIN) if panel is None else panel.right + GAP
 
 
-def _inspector(width: int, height: int, wanted: Wanted, room: float) -> Box | None:
-    lines = min(wanted.inspector_lines, int((room - 14 - GAP - LINE) / LINE))
-    if lines < min(max(wanted.inspector_lines, 1), INSPECTOR_LINES_MIN):
+def _inspector(height: int, clear: Box, wanted: Wanted, room: float) -> Box | None:
+    """Beside what is kept clear, or else above it."""
+    top, wide = height - BAR_PX - MARGIN, min(INSPECTOR_PX, clear.left - GAP - MARGIN)
+    room, least = room - GAP - LINE, INSPECTOR_LINES_MIN
+    if wide < INSPECTOR_PX_MIN:
+        wide, least = INSPECTOR_PX, INSPECTOR_LINES_LOW
+        room = min(room, top - clear.top)
+    lines = min(wanted.inspector_lines, int((room - 14) / LINE))
+    if lines < min(max(wanted.inspector_lines, 1), least):
         return None
     tall = 14 + LINE * lines
-    return Box(MARGIN, height - BAR_PX - MARGIN - tall, INSPECTOR_PX, tall)
+    return Box(MARGIN, top - tall, wide, tall)
 
 
 def _right_column(
-    width: int, height: int, wanted: Wanted, room: float, taken_left: float
+    width: int, height: int, clear: Box, wanted: Wanted, taken_left: float
 ) -> tuple[Box | None, Box | None, Box | None, int]:
-    left = width - MARGIN - COLUMN_PX
-    tall = 30 + LINE * max(wanted.shards, 1)
-    if left < taken_left or tall + GAP + LINE > room:
+    left, top = width - MARGIN - COLUMN_PX, height - BAR_PX - MARGIN
+    floor = MARGIN if left >= clear.right else clear.top
+    lines = min(max(wanted.shards, 1), int((top - max(floor, MARGIN + GAP + LINE) - 30) / LINE))
+    if left < taken_left or lines < (1 if floor > MARGIN else max(wanted.shards, 1)):
         return None, None, None, 0
-    legend = Box(left, height - BAR_PX - MARGIN - tall, COLUMN_PX, tall)
-    room = legend.bottom - GAP - MARGIN
-    level = wanted.graph_level
-    if width - GRAPH_PX - MARGIN - GAP < max(FEED_PX_MIN, taken_left):
-        level = 0
-    while level and graph_height(level, wanted.graph_lines) > room:
-        level -= 1
-    graph = None
-    if level:
-        high = graph_height(level, wanted.graph_lines)
-        graph = Box(width - GRAPH_PX - MARGIN, MARGIN, GRAPH_PX, high)
-        room -= high + GAP
-    else:
-        room -= LINE + GAP
+    tall = 30 + LINE * lines
+    legend = Box(left, top - tall, COLUMN_PX, tall)
+    graph, level = _graph(width, clear, wanted, legend.bottom - GAP - MARGIN, taken_left)
+    taken = GAP + (LINE if graph is None else graph.height)
+    room = legend.bottom - GAP - max(MARGIN + taken, floor)
     high = min(wanted.map_aspect * COLUMN_PX, room)
     if not wanted.map_aspect or high < min(MAP_PX_MIN, wanted.map_aspect * COLUMN_PX):
         return legend, None, graph, level
     return legend, Box(left, legend.bottom - GAP - high, COLUMN_PX, high), graph, level
+
+
+def _graph(
+    width: int, clear: Box, wanted: Wanted, room: float, taken_left: float
+) -> tuple[Box | None, int]:
+    """The net graph in the lower right corner, as much of it as has room; and its level."""
+    left, level = width - GRAPH_PX - MARGIN, wanted.graph_level
+    if left < clear.right:
+        room = min(room, clear.bottom - MARGIN)
+    if left - GAP < max(FEED_PX_MIN, taken_left):
+        level = 0
+    while level and graph_height(level, wanted.graph_lines) > room:
+        level -= 1
+    if not level:
+        return None, 0
+    return Box(left, MARGIN, GRAPH_PX, graph_height(level, wanted.graph_lines)), level
 
 
 def map_aspect(bounds: tuple[int, int, int, int]) -> float:

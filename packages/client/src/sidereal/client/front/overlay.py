@@ -30,6 +30,7 @@ from sidereal.client.front.layout import (
     Wanted,
     arrange,
     choose_fields,
+    clear_of,
     map_aspect,
 )
 from sidereal.client.front.lettering import Face, Lettering
@@ -173,7 +174,7 @@ class Overlay:
 
     def _legend(self, frame: Frame, box: Box) -> None:
         """Which colour is which shard."""
-        shards = frame.ownership.shards()[:LEGEND_MAX]
+        shards = frame.ownership.shards()[: min(LEGEND_MAX, int((box.height - 30) / LINE))]
         self._panel(box)
         left, y = box.left, box.top - 18
         for head, right in (("shard", 67), ("sectors", 136), ("in view", 206)):
@@ -343,7 +344,8 @@ class Overlay:
         text, colour = shown
         face = Face.HUGE if self._lettering.width(text, Face.HUGE) + 60 <= width else Face.LARGE
         taken = self._lettering.width(text, face) + 60
-        y = max(height * 0.76, 0.0 if below is None else below.top + GAP + 20)
+        over = clear_of(width, height).top if below is None else below.top + GAP
+        y = max(height * 0.76, over + 20)
         box = Box((width - taken) / 2, y - 20, taken, 62)
         if box.top > height - BAR_PX:
             return  # the bar is in the colour of the trouble, too

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.frame import BAR_PX as TOP_PX
-from sidereal.client.front.layout import LINE, Box
+from sidereal.client.front.layout import GAUGES_PX, LINE, Box
 from sidereal.client.front.lettering import Face, Lettering
 from sidereal.client.front.play.compass import Needle
 from sidereal.client.front.play.gauges import Reading
@@ -55,7 +55,7 @@ def draw_readings(readings: Sequence[Reading], box: Box, lettering: Lettering) -
         lettering.add(label, box.left + INSET_PX, y, palette.DIM, face=Face.SMALL)
         value_colour = colour if share is None else palette.TEXT
         lettering.add(value, box.right - INSET_PX, y, value_colour, face=Face.BOLD, align=1.0)
-        if share is not None:
+        if share is not None and box.width >= GAUGES_PX:
             left = box.left + BAR_LEFT_PX
             bars.append(rect_rows(left, y, BAR_PX, 9, (*colour, 44)))
             bars.append(rect_rows(left, y, BAR_PX * share, 9, (*colour, 255)))
