@@ -61,7 +61,7 @@ class End(Generic[Endpoint]):
         clocks = self._read_clocks()
         take = self.endpoint.receive_datagram
         while datagrams := self.socket.receive_nowait():
-            for datagram, address in datagrams:
+            for datagram, address, _ in datagrams:
                 take(datagram, address, *clocks)
 
     def _read_clocks(self) -> list[float]:

@@ -80,9 +80,10 @@ def live(key: bytes, server: Address, number: int, until: float) -> Life:
         wall_now=time.time(),
         seed=number,
     )
-    while core.closed is None and (now := time.monotonic()) < until:
-        for datagram, address in udp.receive_nowait():
-            core.receive_datagram(datagram, address, now)
+    while core.closed is None and time.monotonic() < until:
+        arrivals, now = udp.receive_nowait(), time.monotonic()
+        for datagram, address, waited_s in arrivals:
+            core.receive_datagram(datagram, address, now - waited_s)
         udp.send_nowait(core.turn(time.monotonic()))
         time.sleep(TURN_S)
     ended_at = time.monotonic()

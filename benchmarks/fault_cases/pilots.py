@@ -101,7 +101,7 @@ class Pilot:
             record, hold_s = self._mind.decide(self._client)
             self._client.hold(record)
             self._decide_at = now + hold_s
-        turn(self._client, self._udp, now)
+        turn(self._client, self._udp, time.monotonic)
         self.answered += len(self._client.take_input_latencies())
         told = self._client.own_state
         if told is not None and told != self._told:

@@ -224,7 +224,7 @@ class Pilot:
         self._udp = UdpSocket(self._socket)
 
     def turn(self) -> None:
-        turn(self.client, self._udp, time.monotonic())
+        turn(self.client, self._udp, time.monotonic)
         while (event := self.client.next_event()) is not None:
             self.events.append(event)
 

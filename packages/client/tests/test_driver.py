@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -22,6 +22,7 @@ from sidereal.client.driver import (
     fetch_status,
     open_session,
     register,
+    turn,
 )
 from sidereal.client.events import Ended, Lost
 from sidereal.client.returning import ReturningClient
@@ -36,7 +37,7 @@ from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import PlayerChannel, Role, Welcome
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.runtime.udp import Arrival, UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
 
 SCHEMA = schema_of(load(DEFAULT_GAME))
@@ -175,7 +176,7 @@ class Host:
             with trio.move_on_after(0.02):
                 await self.socket.wait_readable()
             now = trio.current_time()
-            for datagram, address in self.socket.receive_nowait():
+            for datagram, address, _ in self.socket.receive_nowait():
                 self.endpoint.receive_datagram(datagram, address, now, time.time())
             self.endpoint.handle_timer(now, time.time())
             while (event := self.endpoint.next_event()) is not None:
@@ -205,6 +206,39 @@ def admission(connect_token: bytes) -> Admission:
 async def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         await trio.sleep(0.005)
+
+
+def test_what_comes_while_a_client_works_is_heard_of_before_its_datagrams_leave() -> None:
+    source = Address("127.0.0.1", 9)
+    drains = [[(b"a", source, 0.1)], [(b"b", source, 0.2)]]
+    seen: list[tuple[str, float]] = []
+    now = 5.0
+
+    class Slow:
+        state = SessionState.JOINED
+
+        def receive_datagram(self, datagram: bytes, address: Address, at: float) -> None:
+            seen.append((datagram.decode(), round(at, 6)))
+
+        def advance(self, at: float) -> bool:
+            nonlocal now
+            now += 0.3
+            seen.append(("works", at))
+            return True
+
+        def collect(self, at: float) -> list[tuple[bytes, Address]]:
+            seen.append(("leaves", at))
+            return []
+
+    class Feed:
+        def receive_nowait(self) -> list[Arrival]:
+            return drains.pop(0)
+
+        def send_nowait(self, datagrams: list[tuple[bytes, Address]]) -> None:
+            assert datagrams == []
+
+    assert turn(cast(Any, Slow()), cast(Any, Feed()), lambda: now)
+    assert seen == [("a", 4.9), ("works", 5.0), ("b", 5.1), ("leaves", 5.3)]
 
 
 async def test_a_cancelled_client_says_goodbye() -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ async def receive(udp: UdpSocket, count: int) -> list[tuple[bytes, Address]]:
     with trio.fail_after(5):
         while len(datagrams) < count:
             await udp.wait_readable()
-            datagrams += udp.receive_nowait()
+            datagrams += [arrival[:2] for arrival in udp.receive_nowait()]
     return datagrams
 
 
@@ -129,6 +131,58 @@ async def test_a_destination_that_batches_do_not_reach_is_sent_each_datagram_alo
         one.send_nowait([(body, wide.address) for body in bodies])
         assert await receive(wide, 20) == [(body, one.address) for body in bodies]
         assert one.statistics().sends == 41
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+async def test_how_long_a_datagram_has_waited_is_known() -> None:
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        with trio.fail_after(5):  # the system begins to look at its clock a moment later
+            waited_s = least_s = 0.0
+            while waited_s <= least_s:
+                two.send_nowait([(b"x", one.address)])
+                sent_at = time.monotonic()
+                await one.wait_readable()
+                least_s = time.monotonic() - sent_at
+                ((_, _, waited_s),) = one.receive_nowait()
+        assert waited_s < 5.0
+
+
+class Stamped(socket.socket):
+    """A socket of a system that says of what comes how long ago that was, by a clock that is set.
+
+    Attributes:
+        ages_s: of what comes next, by that clock.
+    """
+
+    ages_s: tuple[float, ...] = ()
+
+    def recvmsg(self, *_: Any) -> Any:
+        if not self.ages_s:
+            raise BlockingIOError
+        age_s, *rest = self.ages_s
+        self.ages_s = tuple(rest)
+        stamp = struct.pack("=qq", *divmod(time.time_ns() - round(age_s * 1e9), 10**9))
+        size = struct.pack("=i", 3)
+        control = [(socket.SOL_SOCKET, 64, stamp), (17, 104, size)]
+        return b"onetwo", control, 0, (LOCALHOST, 9)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+async def test_a_wall_clock_that_is_set_makes_no_datagram_older_than_it_can_be() -> None:
+    opened_at = time.monotonic()
+    bound = Stamped(socket.AF_INET, socket.SOCK_DGRAM)
+    bound.bind((LOCALHOST, 0))
+    with UdpSocket(bound) as udp:
+        bound.ages_s = 3600.0, -3600.0
+        arrivals = udp.receive_nowait()
+        assert [datagram for datagram, _, _ in arrivals] == [b"one", b"two"] * 2
+        waited_s = [waited_s for _, _, waited_s in arrivals]
+        assert 0.0 < waited_s[0] == waited_s[1] <= time.monotonic() - opened_at
+        assert waited_s[2:] == [0.0, 0.0]
+        emptied_at = time.monotonic()
+        assert udp.receive_nowait() == []
+        bound.ages_s = (3600.0,)
+        assert udp.receive_nowait()[0][2] <= time.monotonic() - emptied_at
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")

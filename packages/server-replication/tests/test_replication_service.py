@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +21,8 @@ from drifters import drifter
 
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import StoreError, UnavailableError
-from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.ids import Address
+from sidereal.protocol.runtime.udp import Arrival, UdpSocket, UdpStatistics, open_udp
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S, SAVE_S_MAX
 from sidereal.replication.http.limits import HttpLimits
@@ -34,7 +35,7 @@ from sidereal.replication.keeping.stored import StoreStatistics
 from sidereal.replication.keeping.tables import LOCK_S_MAX, MIGRATION_LOCK
 from sidereal.replication.lifecycle import run
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.replicator import Replicator
+from sidereal.replication.replicator import Outgoing, Replicator
 from sidereal.replication.service import STATUS_AGE_S_MAX, Service
 
 KEEPING = LIMITS.keeping
@@ -170,6 +171,54 @@ async def test_what_belongs_to_a_tick_goes_on_while_the_world_stands_still(
             nursery.cancel_scope.cancel()
     assert store.asked == {7}
     assert not core.berths.has_requests
+
+
+class Feed(Deaf):
+    """A socket that brings what it is told to, drain by drain."""
+
+    def __init__(self, *drains: list[Arrival]) -> None:
+        super().__init__()
+        self.drains = list(drains)
+
+    def receive_nowait(self) -> list[Arrival]:
+        return self.drains.pop(0) if self.drains else []
+
+    def statistics(self) -> UdpStatistics:
+        return UdpStatistics(0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+async def test_what_comes_while_a_tick_runs_is_heard_of_before_its_datagrams_leave(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Address("127.0.0.1", 9)
+    clients, shards = Feed([], [(b"b", source, 0.2)]), Feed([(b"a", source, 0.1)], [])
+    service, core = make_service(cast(Any, clients), cast(Any, shards))
+    seen: list[tuple[str, float]] = []
+    began_at = trio.current_time()
+
+    def note(what: str, now: float) -> None:
+        seen.append((what, round(now - began_at, 6)))
+
+    def advance(now: float, of_core: Callable[[float], bool] = core.advance) -> bool:
+        stepped = of_core(now)
+        autojump_clock.jump(0.3)
+        note("tick", now)
+        return stepped
+
+    def collect(
+        now: float, wall: float, *, stepped: bool, of_core: Callable[..., Outgoing] = core.collect
+    ) -> Outgoing:
+        note("leaves", now)
+        return of_core(now, wall, stepped=stepped)
+
+    for replaced in ("receive_clients", "receive_shards"):
+        what = replaced.removeprefix("receive_")
+        monkeypatch.setattr(core, replaced, lambda _, now, __, what=what: note(what, now))
+    monkeypatch.setattr(core, "advance", advance)
+    monkeypatch.setattr(core, "collect", collect)
+    with trio.move_on_after(0.01):
+        await service.tick()
+    assert seen == [("shards", -0.1), ("tick", 0.0), ("clients", 0.1), ("leaves", 0.3)]
 
 
 async def test_an_idle_world_ends_without_its_database(

@@ -23,7 +23,7 @@ from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened, Received
 from sidereal.protocol.errors import ConfigError, GameFailedError, UnavailableError
-from sidereal.protocol.ids import SHARD_PROTOCOL_ID
+from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import decode_shard_untrusted, encode_message
 from sidereal.protocol.message.shard import (
@@ -44,6 +44,7 @@ from sidereal.protocol.runtime.process import SUPERVISED
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.shard.config import ShardConfig
 from sidereal.shard.service import GIVE_UP_AFTER_S, Orders, run
+from sidereal.shard.shard import ShardCore
 
 RULES = Rules()
 KEY = "5e" * 16
@@ -74,7 +75,7 @@ class Authority:
             while True:
                 await self.udp.wait_readable()
                 now, wall_now = trio.current_time(), time.time()
-                for datagram, address in self.udp.receive_nowait():
+                for datagram, address, _ in self.udp.receive_nowait():
                     self.endpoint.receive_datagram(datagram, address, now, wall_now)
                 self._listen()
                 self.udp.send_nowait(self.endpoint.datagrams_to_send(now))
@@ -282,6 +283,37 @@ async def test_without_a_server_it_gives_up_and_names_both_reasons(
     with pytest.raises(UnavailableError, match="does not run there, or its shard key"):
         await run(ShardConfig(KEY, "127.0.0.1:9"))
     assert GIVE_UP_AFTER_S <= trio.current_time() - began < GIVE_UP_AFTER_S + 1
+
+
+async def test_what_comes_while_a_tick_runs_is_heard_of_before_its_datagrams_leave(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, began_at = Address("127.0.0.1", 9), trio.current_time()
+    drains = [[(b"a", source, 0.1)], [(b"b", source, 0.2)]]
+    seen: list[tuple[str, float]] = []
+
+    def note(what: str, now: float) -> None:
+        seen.append((what, round(now - began_at, 6)))
+
+    def advance(core: ShardCore, now: float) -> bool:
+        note("tick", now)
+        autojump_clock.jump(0.3)
+        return True
+
+    def collect(core: ShardCore, now: float) -> list[tuple[bytes, Address]]:
+        note("leaves", now)
+        return []
+
+    def receive(core: ShardCore, datagram: bytes, address: Address, now: float) -> None:
+        note(datagram.decode(), now)
+
+    monkeypatch.setattr(UdpSocket, "receive_nowait", lambda _: drains.pop(0) if drains else [])
+    monkeypatch.setattr(ShardCore, "advance", advance)
+    monkeypatch.setattr(ShardCore, "collect", collect)
+    monkeypatch.setattr(ShardCore, "receive_datagram", receive)
+    with trio.move_on_after(0.01):
+        await run(ShardConfig(KEY, "127.0.0.1:9"))
+    assert seen[:4] == [("a", -0.1), ("tick", 0.0), ("b", 0.1), ("leaves", 0.3)]
 
 
 async def test_under_a_supervisor_it_keeps_trying_and_says_why_once(

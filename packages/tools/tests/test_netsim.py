@@ -279,7 +279,7 @@ async def take(udp: UdpSocket, count: int) -> list[tuple[bytes, Address]]:
     datagrams: list[tuple[bytes, Address]] = []
     while len(datagrams) < count:
         await udp.wait_readable()
-        datagrams += udp.receive_nowait()
+        datagrams += [arrival[:2] for arrival in udp.receive_nowait()]
     return datagrams
 
 

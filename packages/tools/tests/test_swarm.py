@@ -111,7 +111,7 @@ class Host:
             with trio.move_on_after(0.02):
                 await self.socket.wait_readable()
             now = trio.current_time()
-            for datagram, address in self.socket.receive_nowait():
+            for datagram, address, _ in self.socket.receive_nowait():
                 self.endpoint.receive_datagram(datagram, address, now, time.time())
             self.endpoint.handle_timer(now, time.time())
             while (event := self.endpoint.next_event()) is not None:

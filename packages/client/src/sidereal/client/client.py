@@ -34,6 +34,7 @@ from sidereal.game.described import Described
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel import events as channel
 from sidereal.protocol.channel.endpoint import ClientEndpoint
+from sidereal.protocol.channel.turns import Turns
 from sidereal.protocol.errors import CloseReason, ConfigError, RemoteProtocolError, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
@@ -58,14 +59,13 @@ from sidereal.protocol.message.player import (
 from sidereal.protocol.rules import Rules, check_rules
 
 
-class Client:
+class Client(Turns):
     """Packet-driven core of one session in the world.
 
     Attributes:
         game: which it plays.
         state: how far the session has come.
-        welcome: the server's answer, None until joined.
-        rules: the world's rules, None until joined.
+        welcome: the server's answer, None until joined; likewise `rules`, those of the world.
         snapshot_at: when the newest snapshot arrived; when this began, before the first.
         leases: `LEASE`[n], which shard simulates which sector around; replaced by changes.
         replica: the copy of the world, None until joined; to be looked at, not changed.
@@ -144,16 +144,14 @@ class Client:
             timers += [self._own.next_timer(), self._look.next_timer(), self._calls.next_timer()]
         return min((at for at in timers if at is not None), default=None)
 
-    def turn(self, now: float) -> list[tuple[bytes, Address]]:
-        """Do what is due: timers, inputs, and collect what is to be sent.
+    def advance(self, now: float) -> bool:
+        """Do what is due, timers and inputs; returns whether something was.
 
-        The only order there is. Before `next_timer` it only applies snapshots that came; they are
-        acked with the next input.
+        Before `next_timer` it only applies snapshots that came; they are acked with the next input.
         """
         self._apply_snapshots()
-        due_at = self.next_timer()
-        if due_at is None or due_at > now:
-            return []
+        if (due_at := self.next_timer()) is None or due_at > now:
+            return False
         self._now = now
         self._traffic.advance(now)
         self._endpoint.handle_timer(now)
@@ -166,6 +164,10 @@ class Client:
                 self._command(look)
             for call in self._calls.take_due(now):
                 self._command(call)
+        return True
+
+    def collect(self, now: float) -> list[tuple[bytes, Address]]:
+        """Collect what leaves at `now`."""
         self._must_send = False
         datagrams = self._endpoint.datagrams_to_send(now)
         self._traffic.bytes_out += sum(len(datagram) for datagram, _ in datagrams)
@@ -318,9 +320,8 @@ class Client:
                 self._end(reason, text, now, message.description)
             case Assigned():
                 self._own.assign(message, now)
-                self._events.add(
-                    events.Assigned(message.net_id, message.control_epoch, message.tick)
-                )
+                assigned = events.Assigned(message.net_id, message.control_epoch, message.tick)
+                self._events.add(assigned)
                 if (reader := self._reader) is not None:
                     self._own.answer_untrusted(reader.private.answer(), reader.own_value, now)
             case Leases():

@@ -215,7 +215,7 @@ async def _run_session(client: ReturningClient, clock: Callable[[], float]) -> N
         client.turn_away("no socket", str(error), clock(), final=False)
         return
     try:
-        while turn(client, socket, clock()):
+        while turn(client, socket, clock):
             await wait_turn(client, socket, clock())
     except trio.Cancelled:
         socket.send_nowait(client.leave(clock()))
@@ -234,16 +234,23 @@ async def open_client_udp(client: Driven) -> UdpSocket:
     return await open_udp("::" if address is not None and ":" in address.host else "0.0.0.0", 0)
 
 
-def turn(client: Driven, socket: UdpSocket, now: float) -> bool:
+def turn(client: Driven, socket: UdpSocket, clock: Callable[[], float]) -> bool:
     """One turn of the shell: take in all that has come, let the core do what is due, and send.
 
     Returns:
         whether the session goes on.
     """
-    for datagram, address in socket.receive_nowait():
-        client.receive_datagram(datagram, address, now)
-    socket.send_nowait(client.turn(now))
+    if client.advance(_take_in(client, socket, clock)):
+        socket.send_nowait(client.collect(_take_in(client, socket, clock)))
     return client.state not in (SessionState.ENDED, SessionState.WAITING)
+
+
+def _take_in(client: Driven, socket: UdpSocket, clock: Callable[[], float]) -> float:
+    """Let the core take in what is there, each as of when it came; returns the time."""
+    arrivals, now = socket.receive_nowait(), clock()
+    for datagram, address, waited_s in arrivals:
+        client.receive_datagram(datagram, address, now - waited_s)
+    return now
 
 
 async def wait_turn(client: Driven, socket: UdpSocket, now: float) -> None:

@@ -37,6 +37,7 @@ from sidereal.game.bits import layout_of_all
 from sidereal.game.declarations import Declarations
 from sidereal.game.described import Described
 from sidereal.game.record import Record
+from sidereal.protocol.channel.turns import Turns
 from sidereal.protocol.errors import CloseReason, LocalProtocolError, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
@@ -71,7 +72,7 @@ class Absence(NamedTuple):
     again_at: float
 
 
-class ReturningClient:
+class ReturningClient(Turns):
     """Packet-driven core of a client that is in the world whenever that is possible.
 
     Attributes:
@@ -209,21 +210,23 @@ class ReturningClient:
             return self._comeback.at
         return due_at
 
-    def turn(self, now: float) -> list[tuple[bytes, Address]]:
-        """Do what is due in the newest session, and collect what is to be sent."""
-        if self.client is None:
-            return []
+    def advance(self, now: float) -> bool:
+        """Do what is due in the newest session; returns whether something was."""
         self._now = now
-        datagrams = self.client.turn(now)
+        due = self.client is not None and self.client.advance(now)
+        self._take_events(now)
+        return due
+
+    def collect(self, now: float) -> list[tuple[bytes, Address]]:
+        """Collect what leaves at `now`."""
+        datagrams = [] if self.client is None else self.client.collect(now)
         self._take_events(now)
         return datagrams
 
     def leave(self, now: float) -> list[tuple[bytes, Address]]:
         """End for good; returns the goodbye to send."""
-        datagrams = []
-        if self.client is not None:
-            datagrams = self.client.leave(now)
-            self._take_events(now)
+        datagrams = [] if self.client is None else self.client.leave(now)
+        self._take_events(now)
         if not self._over:
             self._end(CloseReason.CLOSED_LOCALLY, "left")
         return datagrams
@@ -307,9 +310,8 @@ class ReturningClient:
     def take_happened(self, tick: float) -> list[Happened]:
         """Give up the events of the game that happened up to a tick: that of the view."""
         shown = self._shown()
-        if shown is None or shown.replica is None:
-            return []
-        return shown.replica.happenings.due(tick)
+        replica = None if shown is None else shown.replica
+        return [] if replica is None else replica.happenings.due(tick)
 
     def statistics(self) -> ClientStatistics:
         """How it is going, over all sessions, as of the newest call with a time."""
@@ -347,8 +349,7 @@ class ReturningClient:
             self._former = client
 
     def _take_events(self, now: float) -> None:
-        assert self.client is not None
-        while (event := self.client.next_event()) is not None:
+        while self.client is not None and (event := self.client.next_event()) is not None:
             if isinstance(event, events.Ended):
                 self._take_end(event, now)
                 continue

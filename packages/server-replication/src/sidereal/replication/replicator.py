@@ -1,9 +1,13 @@
 """The authority: one tick of the world, as its list of stages.
 
-Packets fill the links' inboxes (`receive_clients`, `receive_shards`). `turn` does what is due. When
-a tick is due, it empties the inboxes, changes the world, marks what is to be saved, and leaves
-datagrams to send. Nothing else changes the world. Players' controls do not wait for a tick: they go
-to the shard of what they fly as they come.
+Packets fill the links' inboxes (`receive_clients`, `receive_shards`). `advance` does what is due.
+When a tick is due, it empties the inboxes, changes the world, and marks what is to be saved.
+Nothing else changes the world. `collect` gives the datagrams to send. Players' controls do not wait
+for a tick: they go to the shard of what they fly as they come.
+
+A tick takes time. Who measures round trips counts from when a datagram left to when its ack came.
+So whoever runs the ticks takes in what has come meanwhile before it collects, tells when each
+datagram came, and at what time those that are collected leave.
 """
 
 from __future__ import annotations
@@ -260,7 +264,7 @@ class Replicator:
     def receive_clients(
         self, datagrams: Iterable[tuple[bytes, Address]], now: float, wall_now: float
     ) -> None:
-        """Take in what clients sent; players' inputs are routed at once."""
+        """Take in what clients sent and came at `now`; players' inputs are routed at once."""
         for datagram, address in datagrams:
             self.clients.receive_datagram(datagram, address, now, wall_now)
             # One by one: a client that floods is closed before the rest of its flood is deciphered.
@@ -269,7 +273,7 @@ class Replicator:
     def receive_shards(
         self, datagrams: Iterable[tuple[bytes, Address]], now: float, wall_now: float
     ) -> None:
-        """Take in what shards sent."""
+        """Take in what shards sent and came at `now`."""
         for datagram, address in datagrams:
             self.shards.receive_datagram(datagram, address, now, wall_now)
             self.shards.pump(now)
@@ -294,28 +298,36 @@ class Replicator:
         return self.ticks.due_at
 
     def turn(self, now: float, wall_now: float) -> Outgoing:
-        """Do what is due: sort what has come, one tick, timers, and collect what is to be sent.
+        """Advance and collect at once, where a tick takes no time."""
+        return self.collect(now, wall_now, stepped=self.advance(now))
 
-        This is the only order there is; to be called after datagrams and when `next_timer` says so.
-        Sessions are sorted before the tick in any case: those that a timer ended have left by then.
+    def advance(self, now: float) -> bool:
+        """Do what is due: sort what has come, and one tick.
 
-        Args:
-            now: monotonic seconds.
-            wall_now: Unix seconds.
-
-        Returns:
-            datagrams to send. Between ticks nothing leaves for clients: what they are to hear
-            travels with the next snapshot.
+        To be called after datagrams and when `next_timer` says so; `collect` follows. Returns
+        whether a step was run. Sessions that a timer has ended have left before it.
         """
         self.shards.pump(now)
         self._pump_clients(now)
         if self.ticks.take(now) is None:
-            return Outgoing([], self.shards.endpoint.datagrams_to_send(now))
+            return False
         self._step(now)
+        return True
+
+    def collect(self, now: float, wall_now: float, *, stepped: bool) -> Outgoing:
+        """Do what sessions' timers ask for after a step, and collect what is to be sent.
+
+        Args:
+            now: monotonic seconds, when the datagrams leave.
+            wall_now: Unix seconds.
+            stepped: whether a step was run. Between steps nothing leaves for clients: what they are
+                to hear travels with the next snapshot.
+        """
+        if not stepped:
+            return Outgoing([], self.shards.endpoint.datagrams_to_send(now))
         return self._finish(now, wall_now)._replace(stepped=True)
 
     def _finish(self, now: float, wall_now: float) -> Outgoing:
-        """Do what sessions' timers ask for, and collect."""
         self.shards.endpoint.handle_timer(now, wall_now)
         self.clients.endpoint.handle_timer(now, wall_now)
         return Outgoing(

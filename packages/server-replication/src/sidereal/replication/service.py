@@ -221,18 +221,28 @@ class Service:
 
     def _turn(self) -> None:
         """Let the core take in what is there and do what is due."""
-        core, now, wall_now = self._core, trio.current_time(), wall_clock_now()
-        core.receive_shards(self._shards.receive_nowait(), now, wall_now)
-        core.receive_clients(self._clients.receive_nowait(), now, wall_now)
-        outgoing = core.turn(now, wall_now)
-        self._send(outgoing)
-        if outgoing.stepped:
+        core, now = self._core, self._take_in()
+        stepped = core.advance(now)
+        leaves_at = self._take_in() if stepped else now
+        self._send(core.collect(leaves_at, wall_clock_now(), stepped=stepped))
+        if stepped:
             self.saver.look_for_requests()
             self._log_notes()
             self._watch(now)
             took_s = trio.current_time() - now
             core.ticks.hold(now + (1.0 + REST_SHARE) * took_s)
             self._board.ticks.add(took_s * 1000)
+
+    def _take_in(self) -> float:
+        """Let the core take in what is there, each as of when it came; returns the time."""
+        core = self._core
+        shards, clients = self._shards.receive_nowait(), self._clients.receive_nowait()
+        now, wall_now = trio.current_time(), wall_clock_now()
+        for datagram, source, waited_s in shards:
+            core.receive_shards([(datagram, source)], now - waited_s, wall_now)
+        for datagram, source, waited_s in clients:
+            core.receive_clients([(datagram, source)], now - waited_s, wall_now)
+        return now
 
     def _send(self, outgoing: Outgoing) -> None:
         self._shards.send_nowait(outgoing.shards)

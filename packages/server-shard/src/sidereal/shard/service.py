@@ -281,9 +281,10 @@ class _Session:
 
     def _turn(self) -> None:
         """Let the core do what is due, and send."""
-        now, tick = trio.current_time(), self._core.tick
+        now, tick = self._take_in(), self._core.tick
         try:
-            self._udp.send_nowait(self._core.turn(now))
+            if self._core.advance(now):
+                self._udp.send_nowait(self._core.collect(self._take_in()))
         except GameFailedError as error:
             log.error(
                 "game_failed %s\n%s",
@@ -298,10 +299,15 @@ class _Session:
     async def _receive(self) -> None:
         while True:
             await self._udp.wait_readable()
-            now = trio.current_time()
-            for datagram, address in self._udp.receive_nowait():
-                self._core.receive_datagram(datagram, address, now)
+            self._take_in()
             self._received.set()
+
+    def _take_in(self) -> float:
+        """Let the core take in what is there, each as of when it came; returns the time."""
+        arrivals, now = self._udp.receive_nowait(), trio.current_time()
+        for datagram, address, waited_s in arrivals:
+            self._core.receive_datagram(datagram, address, now - waited_s)
+        return now
 
     async def _wait(self) -> None:
         """Wait until something is due or a datagram has come; not once the session has ended."""

@@ -3,8 +3,8 @@
 Theory of operation. The core mints its own connect token; that it can proves that it knows the
 pre-shared key. It says hello, and is welcomed with the rules of the world and its tick. From then
 on it ticks by `TickPhase`, just ahead of the replication server. Packets only fill the inbox.
-`turn` does what is due: a tick drains the inbox and is the list of its stages. Every tick ends in
-at least one proposal, empty if need be, because the server takes the leases of a silent shard. One
+`advance` does what is due: a tick drains the inbox and is the list of its stages. It ends in at
+least one proposal, empty if need be, because the server takes the leases of a silent shard. One
 whose next tick is far off, because the server's clock is slow or stands still, says so meanwhile.
 
 Nothing here outlives the session. When it ends, `closed` says why, and a new core has no entities.
@@ -24,6 +24,7 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Acked, Closed, Opened, Received
+from sidereal.protocol.channel.turns import Turns
 from sidereal.protocol.errors import CloseReason, ConfigError, GameFailedError, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
@@ -62,7 +63,7 @@ Entropy = Callable[[int], bytes]
 Datagrams = list[tuple[bytes, Address]]
 
 
-class ShardCore:
+class ShardCore(Turns):
     """One session of a shard, from connecting to its end.
 
     Attributes:
@@ -142,7 +143,7 @@ class ShardCore:
     # -- packets ----------------------------------------------------------------------------------
 
     def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
-        """Take in one datagram; a bad one is counted and otherwise ignored."""
+        """Take in one datagram that came at `now`; a bad one is counted and otherwise ignored."""
         self._endpoint.receive_datagram(datagram, address, now)
         self._drain_events(now)
         # A handshake does not wait for its timer to answer.
@@ -156,32 +157,30 @@ class ShardCore:
         times = (*mine, self._endpoint.next_timer())
         return min((at for at in times if at is not None), default=None)
 
-    def turn(self, now: float) -> Datagrams:
-        """Do what is due: one tick, then timers, and collect what is to be sent.
-
-        This is the only order there is. Before `next_timer` it does nothing: what came in is acked
-        with the next proposals.
+    def advance(self, now: float) -> bool:
+        """Do what is due, one tick if it is; returns whether something was.
 
         Raises:
             GameFailedError: a model or a system raised, or left what it may not: then `close`.
         """
         due_at, tick_at, speaks_at = self.next_timer(), self.next_tick_at(), self._speaks_at()
         if due_at is None or due_at > now:
-            return []
+            return False
         if (leaves_at := self._leaving.at) is not None and leaves_at <= now:
-            return self.close(now)
-        if tick_at is not None and tick_at <= now:
+            self._say_farewell(now)
+        elif tick_at is not None and tick_at <= now:
             self._spoke_at = now
             self._step(now)
         elif speaks_at is not None and speaks_at <= now:
             self._spoke_at = now
             for nothing, _ in encode_proposals(self.tick, []):
                 self._endpoint.send(ShardChannel.PROPOSAL, nothing)
+        return True
+
+    def collect(self, now: float) -> Datagrams:
+        """Do what the session's timers ask for, and collect what leaves at `now`."""
         self._endpoint.handle_timer(now)
         self._drain_events(now)
-        return self._collect(now)
-
-    def _collect(self, now: float) -> Datagrams:
         self._must_send = False
         return self._endpoint.datagrams_to_send(now)
 
@@ -203,6 +202,10 @@ class ShardCore:
         Returns:
             the last datagrams to send.
         """
+        self._say_farewell(now, failure)
+        return self.collect(now)
+
+    def _say_farewell(self, now: float, failure: GameFailedError | None = None) -> None:
         if self.closed is None:
             if self._simulation is not None and failure is None:
                 # Records that are not acked yet once more: the last that this shard says of them.
@@ -211,7 +214,6 @@ class ShardCore:
             self._send(ShardChannel.LEASE, make_farewell(what, why))
             self._end(CloseReason.CLOSED_LOCALLY, now)
             self._drain_events(now)
-        return self._collect(now)
 
     # -- ticks ------------------------------------------------------------------------------------
 
@@ -242,9 +244,8 @@ class ShardCore:
 
     def next_tick_at(self) -> float | None:
         """When the next tick is due, monotonic seconds; None while there is nothing to simulate."""
-        if self._phase is None or self.closed is not None:
-            return None
-        return self._phase.due_at(self.tick + 1)
+        phase = self._phase if self.closed is None else None
+        return None if phase is None else phase.due_at(self.tick + 1)
 
     def report_load(self, cpu_permille: int, private_bytes: int, step_us: Sequence[int]) -> None:
         """Tell the server how we are doing, about once a second.
@@ -305,8 +306,7 @@ class ShardCore:
 
     def _skip_ticks(self, simulation: Simulation, now: float) -> None:
         """Catch up after a stall: what is beyond a few ticks passes in straight lines."""
-        due_at = self.next_tick_at()
-        if due_at is None:
+        if (due_at := self.next_tick_at()) is None:
             return
         late = int((now - due_at) / simulation.rules.tick_s)
         if late > self._limits.ticks_catch_up:

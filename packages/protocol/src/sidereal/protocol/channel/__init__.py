@@ -13,5 +13,6 @@
 * `connection`: all of these together, for one peer;
 * `peer`: one connection of an endpoint, and how much of what it sent waits;
 * `endpoint`: netcode sessions and their connections together;
+* `turns`: when the datagrams of a core with one session leave;
 * `events`, `statistics`: what an endpoint reports.
 """

@@ -9,7 +9,13 @@ Where Linux allows it, datagrams of one size to one destination leave with one s
 datagrams of 1,100 bytes over loopback then cost 19 µs there and back instead of 97. Elsewhere each
 has a call of its own; nobody else can tell the difference.
 
-Source: Linux, udp(7); include/uapi/linux/udp.h and sock_diag.h.
+A process that waits for a processor reads late what has come in time. So Linux also says when each
+datagram came (SO_TIMESTAMPNS), and whoever takes it is told how long it has waited for that. The
+system's stamps are of the wall clock, which may be set meanwhile. No datagram has waited since
+before the socket was last found empty.
+
+Source: Linux, udp(7), socket(7); include/uapi/linux/udp.h and sock_diag.h;
+Documentation/networking/timestamping.rst, section 1.1.
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ import errno
 import socket
 import struct
 import sys
+import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Final
@@ -44,14 +51,22 @@ _UDP_GRO: Final = 104
 _SO_MEMINFO: Final = 55
 _SO_SNDBUFFORCE: Final = 32
 _SO_RCVBUFFORCE: Final = 33
+_SO_TIMESTAMPNS: Final = 64
+"""The one with 64 bits of seconds everywhere; what it adds to datagrams has the same number."""
 _SEGMENT_SIZE: Final = struct.Struct("=H")
 _GRO_SIZE: Final = struct.Struct("=i")
+_STAMP: Final = struct.Struct("=qq")
 _MEMINFO: Final = struct.Struct("=9I")
 _MEMINFO_DROPS: Final = 8
 _COALESCED_SIZE_MAX: Final = 1 << 16
 _SEND_SIZE_MAX: Final = (1 << 16) - 1 - 20 - 8
 """Bytes of an IP packet without its headers."""
-_CONTROL_SIZE: Final = socket.CMSG_SPACE(_GRO_SIZE.size) if _IS_LINUX else 0
+_CONTROL_SIZE: Final = (
+    socket.CMSG_SPACE(_GRO_SIZE.size) + socket.CMSG_SPACE(_STAMP.size) if _IS_LINUX else 0
+)
+
+Arrival = tuple[bytes, Address, float]
+"""A datagram, its source, and how long it has waited to be taken, seconds; 0 if nobody knows."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,6 +105,7 @@ class UdpSocket:
         self._unbatched: set[Address] = set()
         # Destinations that batches do not reach.
         self._coalesces = _turn_on_coalescing(bound)
+        self._emptied_at = time.monotonic()
         self._datagrams_in = 0
         self._datagrams_out = 0
         self._receives = 0
@@ -116,43 +132,51 @@ class UdpSocket:
             raise trio.ClosedResourceError("the UDP socket is closed")
         await trio.lowlevel.wait_readable(self._socket)
 
-    def receive_nowait(self) -> list[tuple[bytes, Address]]:
+    def receive_nowait(self) -> list[Arrival]:
         """Take the datagrams that are there, about `DATAGRAMS_PER_DRAIN_MAX` at most.
 
         A datagram longer than any of ours is cut to one byte more than ours have.
         """
-        datagrams: list[tuple[bytes, Address]] = []
+        began_at, emptied_at, count = time.monotonic(), self._emptied_at, 0
+        came: list[tuple[list[bytes], Address, int]] = []
         receive = self._receive_coalesced if self._coalesces else self._receive_one
         # A socket that has reported an error may still have datagrams.
         for _ in range(limits.DATAGRAMS_PER_DRAIN_MAX):
             try:
-                receive(datagrams)
+                datagrams, address, came_ns = receive()
             except BlockingIOError:
+                self._emptied_at = began_at
                 break
             except OSError:
                 self._receives_failed += 1
                 if self._socket.fileno() < 0:
                     break
                 continue
+            came.append((datagrams, address, came_ns))
             self._receives += 1
-            if len(datagrams) >= limits.DATAGRAMS_PER_DRAIN_MAX:
+            count += len(datagrams)
+            if count >= limits.DATAGRAMS_PER_DRAIN_MAX:
                 break
-        self._datagrams_in += len(datagrams)
-        return datagrams
+        self._datagrams_in += count
+        return _find_waits(came, emptied_at) if came else []
 
-    def _receive_one(self, datagrams: list[tuple[bytes, Address]]) -> None:
+    def _receive_one(self) -> tuple[list[bytes], Address, int]:
         datagram, source = self._socket.recvfrom(_RECEIVE_SIZE)
-        datagrams.append((datagram, Address(source[0], source[1])))
+        return [datagram], Address(source[0], source[1]), 0
 
-    def _receive_coalesced(self, datagrams: list[tuple[bytes, Address]]) -> None:
+    def _receive_coalesced(self) -> tuple[list[bytes], Address, int]:
         received, control, _, source = self._socket.recvmsg(_COALESCED_SIZE_MAX, _CONTROL_SIZE)
-        address = Address(source[0], source[1])
-        if not control:
-            datagrams.append((received[:_RECEIVE_SIZE], address))
-            return
-        (step,) = _GRO_SIZE.unpack(control[0][2])
+        address, step, came_ns = Address(source[0], source[1]), 0, 0
+        for _, kind, value in control:
+            if kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = _STAMP.unpack(value)
+                came_ns = seconds * 1_000_000_000 + nanoseconds
+            elif kind == _UDP_GRO:
+                (step,) = _GRO_SIZE.unpack(value)
+        if not step:
+            return [received[:_RECEIVE_SIZE]], address, came_ns
         kept = min(step, _RECEIVE_SIZE)
-        datagrams += [(received[at : at + kept], address) for at in range(0, len(received), step)]
+        return [received[at : at + kept] for at in range(0, len(received), step)], address, came_ns
 
     def send_nowait(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
         """Send datagrams; those the system does not take are lost and counted.
@@ -262,6 +286,21 @@ async def open_udp(host: str, port: int) -> UdpSocket:
     return UdpSocket(bound)
 
 
+def _find_waits(came: list[tuple[list[bytes], Address, int]], emptied_at: float) -> list[Arrival]:
+    """Find out how long datagrams have waited until now.
+
+    Args:
+        came: datagrams of one source each, and when they came: nanoseconds of the wall clock, or 0.
+        emptied_at: none of them was there then, monotonic seconds.
+    """
+    wall_ns, waited_s_max = time.time_ns(), time.monotonic() - emptied_at
+    arrivals: list[Arrival] = []
+    for datagrams, address, came_ns in came:
+        waited_s = min(max(0.0, 1e-9 * (wall_ns - came_ns)), waited_s_max) if came_ns else 0.0
+        arrivals += [(datagram, address, waited_s) for datagram in datagrams]
+    return arrivals
+
+
 def _grow_buffers(bound: socket.socket) -> None:
     """Ask for large buffers; as root also beyond the system's limit."""
     for option, forced in (
@@ -275,9 +314,15 @@ def _grow_buffers(bound: socket.socket) -> None:
 
 
 def _turn_on_coalescing(bound: socket.socket) -> bool:
-    """Ask for datagrams that wait together in one piece; returns whether the system does."""
+    """Ask for datagrams that wait together in one piece, and for when they came.
+
+    Returns:
+        whether the system does the former.
+    """
     if not _IS_LINUX:
         return False
+    with contextlib.suppress(OSError):
+        bound.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     try:
         bound.setsockopt(_SOL_UDP, _UDP_GRO, 1)
     except OSError:

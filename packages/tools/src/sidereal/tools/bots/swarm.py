@@ -294,7 +294,7 @@ class Swarm:
                 record, hold_s = bot.mind.decide(client)
                 client.hold(record)
                 bot.decide_at = max(now, bot.decide_at + hold_s)
-            flying = turn(client, socket, now)
+            flying = turn(client, socket, clock)
             self._take_events(bot, now)
             if now >= bot.sample_at:
                 self._sample(bot)

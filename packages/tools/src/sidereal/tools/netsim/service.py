@@ -99,9 +99,9 @@ class _Service:
     async def _hear_clients(self) -> None:
         while True:
             await self._door.wait_readable()
-            now = trio.current_time()
-            for datagram, client in self._door.receive_nowait():
-                self._relay.receive_datagram(datagram, Direction.UP, client, now)
+            arrivals, now = self._door.receive_nowait(), trio.current_time()
+            for datagram, client, waited_s in arrivals:
+                self._relay.receive_datagram(datagram, Direction.UP, client, now - waited_s)
             self._arrived.set()
 
     async def _hear_target(self, upstream: UdpSocket, client: Address) -> None:
@@ -109,10 +109,11 @@ class _Service:
         with contextlib.suppress(trio.ClosedResourceError):
             while True:
                 await upstream.wait_readable()
-                now = trio.current_time()
-                for datagram, source in upstream.receive_nowait():
+                arrivals, now = upstream.receive_nowait(), trio.current_time()
+                for datagram, source, waited_s in arrivals:
                     if source == self._target:
-                        self._relay.receive_datagram(datagram, Direction.DOWN, client, now)
+                        at = now - waited_s
+                        self._relay.receive_datagram(datagram, Direction.DOWN, client, at)
                 self._arrived.set()
 
 

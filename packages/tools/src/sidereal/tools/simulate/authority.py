@@ -218,7 +218,7 @@ class Authority:
     def _take_in(self, core: Replicator, delivery: Delivery, now: float) -> None:
         if delivery.mark is not None:
             self._ledger.note_taken_in(now, delivery.mark)
-        local, wall_now = now + self._offset_s, WALL_START + now
+        local, wall_now = delivery.at + self._offset_s, WALL_START + now
         receive = core.receive_clients if delivery.destination == CLIENTS else core.receive_shards
         receive([(delivery.datagram, delivery.source)], local, wall_now)
 

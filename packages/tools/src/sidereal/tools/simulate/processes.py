@@ -65,13 +65,13 @@ class Process:
         self._wall_off_s = WALL_START - self._read_s
         self._port = 1000
         self._stalled_until = -math.inf
-        self._waiting: list[Arrival] = []
+        self._waiting: list[tuple[float, Arrival]] = []
 
     def receive(self, delivery: Delivery, now: float) -> None:
         """Take a datagram, or leave it waiting while the process does nothing."""
         arrival = delivery.datagram, delivery.source
         if now < self._stalled_until:
-            self._waiting.append(arrival)
+            self._waiting.append((now, arrival))
         else:
             self._take_in([arrival], self.local(now))
             self._note_due()
@@ -79,8 +79,10 @@ class Process:
     def wake(self, now: float) -> None:
         """Do what is due."""
         waiting, self._waiting = self._waiting, []
-        local = self.local(max(now, self._stalled_until))
-        self._take_in(waiting, local)
+        now = max(now, self._stalled_until)
+        local = self.local(now)
+        for came_at, arrival in waiting:
+            self._take_in([arrival], local - (now - came_at))
         self._work(now, local)
         self._note_due()
 

@@ -66,7 +66,7 @@ class Sockets:
         return [
             (datagram, source, address)
             for address, opened in self._sockets.items()
-            for datagram, source in opened.receive_nowait()
+            for datagram, source, _ in opened.receive_nowait()
         ]
 
     def send(self, departures: list[Departure]) -> None:
