@@ -21,6 +21,7 @@ Without arcade (plain data and arithmetic, testable anywhere):
 * `meter`      frame times and snapshot arrivals, for the numbers and the net graph
 * `frame`      what one frame is drawn from, and the feed it comes from
 * `choosing`   what is selected next: those first that a pilot asks for first
+* `writing/`   a line in any script, as pieces of one picture
 * `names`      whose names are written in the picture
 * `news`       the lines of the event feed
 * `readout`    the words and numbers on the screen

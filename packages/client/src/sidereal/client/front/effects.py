@@ -9,7 +9,6 @@ that is not known. Then there is nothing to show.
 from __future__ import annotations
 
 import collections
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.play.sounds import Began
 from sidereal.client.front.rows import MARK, Rows, Shape, join_rows, mark_rows, with_alpha
+from sidereal.client.front.writing.clusters import wrap
 from sidereal.client.happenings import Happened
 from sidereal.client.view import View
 from sidereal.game.column import Field
@@ -34,7 +34,7 @@ WORDS_MAX: Final = 30
 SPOKEN_PX: Final = 26.0
 """At least so far above whoever says it are words drawn."""
 SPOKEN_LETTERS: Final = 36
-"""Of a line; longer words go on in the next one, for `SPOKEN_LINES`."""
+"""Of a line, as wide as Latin ones; longer words go on in the next one, for `SPOKEN_LINES`."""
 SPOKEN_LINES: Final = 4
 SPOKEN_LINE_PX: Final = 16.0
 FADE_S: Final = 0.5
@@ -197,7 +197,7 @@ def effect_words(running: Iterable[Running], camera: Camera, now: float) -> list
                 rise = np.maximum(each.size * camera.zoom, SPOKEN_PX)
             alpha = min(1.0, (each.effect.seconds - (now - each.began_at)) / FADE_S)
             for (x, y), up, text in zip(at, rise, each.text, strict=True):
-                lines = textwrap.wrap(text, SPOKEN_LETTERS)[:SPOKEN_LINES] or [text]
+                lines = wrap(text, SPOKEN_LETTERS, SPOKEN_LINES)
                 for row, line in enumerate(reversed(lines)):
                     above = float(y + up) + SPOKEN_LINE_PX * row
                     words.append(Word(line, float(x), above, each.effect.rgb, alpha))

@@ -2,12 +2,14 @@
 
 A line of 80 letters costs microseconds instead of the third of a millisecond of a pyglet label,
 so that words can change and move every frame. Liberation Mono comes with arcade, so the picture
-is the same on every machine.
+is the same on every machine. What it has not is drawn by a font of the machine (`writing`), and is
+a box where there is none.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,20 +20,29 @@ from PIL import Image, ImageDraw, ImageFont
 from sidereal.client.front.batches import Batch
 from sidereal.client.front.palette import Rgb
 from sidereal.client.front.rows import LETTER, Rows
+from sidereal.client.front.writing import clusters
+from sidereal.client.front.writing.atlas import Pieces
+from sidereal.client.front.writing.bidi import pieces
+from sidereal.client.front.writing.fonts import Fonts
+from sidereal.client.front.writing.glyphs import GUTTER, Glyphs, Grey, Line, draw_box, size_of
 
 LETTERS: Final = (
     "".join(map(chr, range(32, 127)))
     + "".join(map(chr, range(0xA1, 0x180)))
     + "".join(map(chr, (*range(0x386, 0x3CF), *range(0x400, 0x460))))
     + "−–—←↑→↓×·…≤≥●○■□▲►▼◄│─"
+    + clusters.BOX
 )
-"""What the atlas has: Latin, Greek and Cyrillic. Anything else is drawn as a question mark."""
+"""What is drawn by the own face: Latin, Greek and Cyrillic; the last one is a box."""
+FILES_LOOKED_AT: Final = 8
+"""Fonts of the machine that are looked at for each batch, 0.2 ms each, until all are known."""
+LINES_KEPT: Final = 512
+"""Lines in other scripts of which it is known how they are laid out; of more all are forgotten."""
 
 _COLUMNS: Final = 32
 _LETTERS_FIRST: Final = 2048
-_GUTTER: Final = 1
-"""Empty pixels around a letter in the atlas, for its rim."""
 _HALO: Final = 0.8
+_OWN: Final = frozenset(LETTERS) - {"\xad"}
 
 
 class Face(enum.Enum):
@@ -45,43 +56,72 @@ class Face(enum.Enum):
 
 
 class _Cell(NamedTuple):
-    advance: int
+    line: Line
     extent: tuple[int, int]
     """Of the letter and the empty pixel around it."""
-    descent: int
     cuts: NDArray[np.float32]
 
 
-_INDEX: Final = np.full(0x10000, LETTERS.index("?"), dtype=np.int32)
+_INDEX: Final = np.full(0x10000, LETTERS.index(clusters.BOX), dtype=np.int32)
 _INDEX[[ord(letter) for letter in LETTERS]] = np.arange(len(LETTERS))
 
 
 class Lettering:
     """Collects lines of text as rows, and draws rows."""
 
-    def __init__(self, ctx: Any, batch: Batch, font_directory: Path) -> None:
+    def __init__(
+        self, ctx: Any, batch: Batch, font_directory: Path, others: Sequence[Path]
+    ) -> None:
         """Draw the atlas.
 
         Args:
             ctx: arcade's OpenGL context.
             batch: of `LETTER` rows.
             font_directory: with the Liberation fonts.
+            others: directories in which the fonts of this machine lie.
         """
         self._batch = batch
-        self._cells, atlas = _draw_atlas(font_directory)
+        self._fonts = Fonts(others)
+        self._cells, letters = _draw_letters(font_directory)
+        self._pieces = Pieces(letters, Glyphs(self._fonts))
+        height, width = self._pieces.image.shape
+        for cell in self._cells.values():
+            cell.cuts[:] /= np.array([width, height, width, height], np.float32)
         self._texture = ctx.texture(
-            atlas.size, components=1, data=atlas.tobytes(), filter=(ctx.NEAREST, ctx.NEAREST)
+            (width, height),
+            components=1,
+            data=self._pieces.image.tobytes(),
+            filter=(ctx.NEAREST, ctx.NEAREST),
         )
+        self._lines: dict[tuple[str, Face], Rows] = {}
+        self._lines_of = self._pieces.epoch
         self._rows: Rows = np.empty(_LETTERS_FIRST, dtype=LETTER)
         self._count = 0
 
+    @property
+    def epoch(self) -> int:
+        """Counts up when rows that were taken before show something else by now."""
+        return self._pieces.epoch
+
+    @property
+    def complete(self) -> bool:
+        """Whether all fonts of this machine are known."""
+        return self._fonts.complete
+
     def advance(self, face: Face) -> int:
         """Pixels from one letter to the next."""
-        return self._cells[face].advance
+        return self._cells[face].line.advance
 
     def width(self, text: str, face: Face) -> int:
         """Pixels that a line takes."""
-        return len(text) * self._cells[face].advance
+        if _OWN.issuperset(text):
+            return len(text) * self.advance(face)
+        rows = self._laid_out(text, face)
+        return int(rows["at"][-1, 0] + rows["extent"][-1, 0]) - 1 if len(rows) else 0
+
+    def cut(self, text: str, room: float, face: Face) -> str:
+        """As much of a line as has room in so many pixels."""
+        return clusters.begin(text, max(int(room / self.advance(face)), 1))
 
     def add(
         self,
@@ -98,7 +138,7 @@ class Lettering:
         """Add a line to the rows of the next `take`.
 
         Args:
-            text: one line.
+            text: one line, in any script, of which `clusters.LINE_MAX` characters are drawn.
             x: pixels, of its left edge (of its middle, right edge: see `align`).
             y: pixels, of the baseline.
             colour: red, green, blue.
@@ -110,22 +150,30 @@ class Lettering:
         if not text:
             return
         cell = self._cells[face]
-        codes = np.frombuffer(text.encode("utf-16-le", "replace"), dtype="<u2")
-        start, self._count = self._count, self._count + len(codes)
+        own = _OWN.issuperset(text)
+        made = self._own_letters(text, cell) if own else self._laid_out(text, face)
+        start, self._count = self._count, self._count + len(made)
         if self._count > len(self._rows):
             self._rows = np.concatenate([self._rows, np.empty(self._count, dtype=LETTER)])
         rows = self._rows[start : self._count]
-        left = round(x - align * len(codes) * cell.advance) - 1
-        rows["at"][:, 0] = left + np.arange(len(codes)) * cell.advance
-        rows["at"][:, 1] = round(y) - cell.descent - 1
-        rows["extent"] = cell.extent
-        rows["cut"] = cell.cuts[_INDEX[codes]]
+        rows[:] = made
+        rows["at"][:, 0] += round(x - align * self.width(text, face))
+        rows["at"][:, 1] += round(y)
         rows["colour"] = *colour, round(255 * min(max(alpha, 0.0), 1.0))
         rows["halo"] = _HALO if halo else 0.0
 
     def take(self) -> Rows:
         """The rows added since the last call, first to last; to be drawn by `draw`."""
         rows, self._count = self._rows[: self._count].copy(), 0
+        for left, top, width, height in self._pieces.changed:
+            part = self._pieces.image[top : top + height, left : left + width]
+            self._texture.write(part.tobytes(), viewport=(left, top, width, height))
+        self._pieces.changed.clear()
+        self._pieces.next_batch()
+        if not self._fonts.complete:
+            self._fonts.look(FILES_LOOKED_AT)
+            if self._fonts.complete:
+                self._pieces.forget()
         return rows
 
     def draw(self, rows: Rows, size: tuple[int, int], origin: tuple[float, float]) -> None:
@@ -133,36 +181,82 @@ class Lettering:
         self._texture.use(0)
         self._batch.draw(rows, size, origin)
 
+    def _own_letters(self, text: str, cell: _Cell) -> Rows:
+        """Rows of a line at (0, 0) that has no other letters than the own face."""
+        codes = np.frombuffer(text.encode("utf-16-le"), dtype="<u2")
+        rows = np.empty(len(codes), LETTER)
+        rows["at"][:, 0] = np.arange(len(codes)) * cell.line.advance - GUTTER
+        rows["at"][:, 1] = -cell.line.descent - GUTTER
+        rows["extent"] = cell.extent
+        rows["cut"] = cell.cuts[_INDEX[codes]]
+        return rows
 
-def _draw_atlas(font_directory: Path) -> tuple[dict[Face, _Cell], Image.Image]:
-    """Draw all faces below one another, one letter per cell."""
-    rows = -(-len(LETTERS) // _COLUMNS)
-    sizes: dict[Face, tuple[ImageFont.FreeTypeFont, int, int, int]] = {}
+    def _laid_out(self, text: str, face: Face) -> Rows:
+        """Rows of a line at (0, 0) in any script."""
+        if self._lines_of != self._pieces.epoch or len(self._lines) >= LINES_KEPT:
+            self._lines_of = self._pieces.epoch
+            self._lines.clear()
+        rows = self._lines.get((text, face))
+        if rows is None:
+            rows, surely = self._lay_out(text, self._cells[face])
+            if surely:
+                self._lines[text, face] = rows
+        return rows
+
+    def _lay_out(self, text: str, cell: _Cell) -> tuple[Rows, bool]:
+        """Lay a line out; tells whether it stays so, or shows boxes for now."""
+        parts, used, waited = [], 0, False
+        # A loop over the letters of a line in another script: 5 µs each, once.
+        for piece in pieces(clusters.clusters(text)):
+            cut = None
+            if not _OWN.issuperset(piece.text):
+                cut = self._pieces.find(piece, cell.line)
+                waited |= self._pieces.waits
+            if cut is None:
+                own = piece.text if _OWN.issuperset(piece.text) else clusters.BOX * piece.cells
+                rows, cells = self._own_letters(own, cell), len(own)
+            else:
+                rows, cells = np.empty(1, LETTER), cut.cells
+                rows["at"] = -GUTTER, -cell.line.descent - GUTTER
+                rows["extent"], rows["cut"] = cut.extent, cut.cut
+            rows["at"][:, 0] += used * cell.line.advance
+            used += cells
+            parts.append(rows)
+        rows = np.concatenate(parts) if parts else np.empty(0, LETTER)
+        return rows, self._fonts.complete and not waited
+
+
+def _draw_letters(font_directory: Path) -> tuple[dict[Face, _Cell], Grey]:
+    """Draw all sizes of the own face below one another, one letter per cell; cuts in pixels."""
+    count = -(-len(LETTERS) // _COLUMNS)
+    fonts: dict[Face, tuple[ImageFont.FreeTypeFont, Line]] = {}
     for face in Face:
         em, bold = face.value
         name = f"Liberation_Mono_{'Bold' if bold else 'Regular'}.ttf"
         font = ImageFont.truetype(font_directory / name, em)
         ascent, descent = font.getmetrics()
-        sizes[face] = font, round(font.getlength("M")), ascent, descent
-
-    def cell_size(width: int, ascent: int, descent: int) -> tuple[int, int]:
-        return width + 2 * _GUTTER, ascent + descent + 2 * _GUTTER
-
-    cell_sizes = {face: cell_size(*measures[1:]) for face, measures in sizes.items()}
-    atlas_width = max(width for width, _ in cell_sizes.values()) * _COLUMNS
-    atlas_height = sum(height for _, height in cell_sizes.values()) * rows
-    atlas = Image.new("L", (atlas_width, atlas_height))
+        fonts[face] = font, Line(em, round(font.getlength("M")), ascent, descent)
+    sizes = {face: size_of(1, line) for face, (_, line) in fonts.items()}
+    atlas = Image.new(
+        "L",
+        (
+            max(width for width, _ in sizes.values()) * _COLUMNS,
+            sum(height for _, height in sizes.values()) * count,
+        ),
+    )
     pen = ImageDraw.Draw(atlas)
     cells: dict[Face, _Cell] = {}
     top = 0
-    for face, (font, advance, _, descent) in sizes.items():
-        width, height = cell_sizes[face]
+    for face, (font, line) in fonts.items():
+        width, height = sizes[face]
         cuts = np.empty((len(LETTERS), 4), dtype=np.float32)
         for index, letter in enumerate(LETTERS):
             x, y = index % _COLUMNS * width, top + index // _COLUMNS * height
-            pen.text((x + _GUTTER, y + _GUTTER), letter, fill=255, font=font)
             cuts[index] = x, y, width, height
-        cuts /= np.array([atlas_width, atlas_height, atlas_width, atlas_height], dtype=np.float32)
-        cells[face] = _Cell(advance, (width, height), descent, cuts)
-        top += height * rows
-    return cells, atlas
+            if letter == clusters.BOX:
+                atlas.paste(Image.fromarray(draw_box(line)), (x, y))
+            else:
+                pen.text((x + GUTTER, y + GUTTER), letter, fill=255, font=font)
+        cells[face] = _Cell(line, (width, height), cuts)
+        top += height * count
+    return cells, np.array(atlas, np.uint8)

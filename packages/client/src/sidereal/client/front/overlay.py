@@ -96,7 +96,8 @@ class Overlay:
             self._read_at = frame.now
             self._read(frame)
         typed = None if frame.line is None else frame.line.text
-        shown = (self.help_shown, self.net_graph, frame.selected, frame.layers, size, typed)
+        chosen = (self.help_shown, self.net_graph, frame.selected, frame.layers)
+        shown = (*chosen, size, typed, self._lettering.epoch)
         if not 0.0 <= frame.now - self._laid_out_at < LAID_OUT_S or shown != self._shown:
             self._laid_out_at, self._shown = frame.now, shown
             self._lay_out(frame, *size)
@@ -318,7 +319,8 @@ class Overlay:
         for label, value in lines[: int((box.height - 14) / LINE)]:
             self._lettering.add(label, MARGIN + 14, y, palette.DIM, face=Face.SMALL)
             shown = colour if label == "shard" else palette.TEXT
-            self._lettering.add(value, MARGIN + 96, y, shown)
+            room = box.right - (MARGIN + 96) - 6
+            self._lettering.add(self._lettering.cut(value, room, Face.PLAIN), MARGIN + 96, y, shown)
             y -= LINE
 
     def _feed(self, frame: Frame, box: Box) -> None:
@@ -330,10 +332,9 @@ class Overlay:
         y += LINE
         fresh = [line for line in frame.feed if frame.now - line.at < FEED_S]
         lines = min(FEED_LINES_MAX, int(box.height / LINE) - 1)
-        letters = int(box.width / self._lettering.advance(Face.PLAIN))
         for line in reversed(fresh[-lines:] if lines > 0 else []):
             alpha = min(1.0, (FEED_S - (frame.now - line.at)) / 2.0)
-            text = line.text if len(line.text) <= letters else f"{line.text[: letters - 1]}…"
+            text = self._lettering.cut(line.text, box.width, Face.PLAIN)
             self._lettering.add(text, box.left, y, line.colour, alpha=alpha, halo=True)
             y += LINE
 
@@ -364,4 +365,7 @@ class Overlay:
             x = box.left + 20 + (index // half) * pitch
             y = box.top - 54 - LINE * (index % half)
             self._lettering.add(shown, x, y, palette.INTERPOLATED, face=Face.BOLD)
-            self._lettering.add(does, x + 76, y, palette.TEXT, face=face)
+            room = pitch - 76 - 12
+            self._lettering.add(
+                self._lettering.cut(does, room, face), x + 76, y, palette.TEXT, face=face
+            )

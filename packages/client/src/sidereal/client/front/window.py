@@ -37,6 +37,7 @@ from sidereal.client.front.play.sounds import heard
 from sidereal.client.front.play.speaker import Speaker
 from sidereal.client.front.scene import Scene
 from sidereal.client.front.viewer import Viewer
+from sidereal.client.front.writing.fonts import directories_of
 from sidereal.protocol.errors import UnavailableError
 
 FRAME_S: Final = 1 / 60
@@ -101,7 +102,7 @@ class ViewWindow(arcade.Window):
         self._opened_by: int | None = None
         batches = Batches(self.ctx)
         fonts = resolve(":system:fonts/ttf/Liberation/Liberation_Mono_Regular.ttf").parent
-        self._lettering = lettering = Lettering(self.ctx, batches.letters, fonts)
+        self._lettering = lettering = Lettering(self.ctx, batches.letters, fonts, directories_of())
         self.meter = Meter()
         self._scene = Scene(batches, lettering)
         self.overlay = Overlay(batches, lettering, self.meter)

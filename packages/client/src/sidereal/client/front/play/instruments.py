@@ -72,8 +72,8 @@ def draw_line(line: Line, box: Box, lettering: Lettering, now: float) -> Rows:
     left, y = box.left, box.bottom + 6
     lettering.add(line.label, left + 8, y, palette.INTERPOLATED, face=Face.BOLD)
     beside = left + 8 + lettering.width(line.label, Face.BOLD) + 10
-    letters = int((box.right - beside - 20) / lettering.advance(Face.PLAIN))
-    text = line.visible(max(letters, 1))
+    cells = int((box.right - beside - 20) / lettering.advance(Face.PLAIN))
+    text = line.visible(max(cells, 1))
     lettering.add(text, beside, y, palette.WHITE)
     ground = rect_rows(left, y - 5, box.width, LINE + 2, (*palette.PANEL, 240))
     caret = beside + lettering.width(text, Face.PLAIN) + 1

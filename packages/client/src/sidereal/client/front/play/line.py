@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sidereal.client.front.writing.clusters import end
 from sidereal.game.logic import Typed
 from sidereal.game.words import fits_line
 
@@ -38,6 +39,6 @@ class Line:
         """Take the last letter back."""
         self.text = self.text[:-1]
 
-    def visible(self, letters: int) -> str:
+    def visible(self, cells: int) -> str:
         """The end of the line, as much of it as has room."""
-        return self.text if len(self.text) <= letters else f"…{self.text[1 - letters :]}"
+        return end(self.text, cells)
