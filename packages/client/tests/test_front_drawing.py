@@ -482,3 +482,16 @@ def test_an_arrow_shows_the_way_to_what_is_not_in_the_picture(
     (rows, columns), pixels = arrow(750.0)
     assert len(rows) == 0
     assert (~differs(pixels[:120, :260], (0, 255, 0))).any()  # the gauge
+
+
+def test_the_own_entity_shows_through_a_panel_that_lies_on_it(
+    make_feed: MakeFeed, show: Show
+) -> None:
+    """The camera is on something else, and the own entity is where the legend is."""
+    feed = make_feed({(0, 0): 1})
+    feed.place(10, "craft", 270.0, 218.0)
+    there = (slice(508, 528), slice(655, 685))
+    hidden = show(feed, layers=frozenset(), x=0.0, y=0.0)[there]
+    feed.own_id = 10
+    own = show(feed, layers=frozenset(), x=0.0, y=0.0)[there]
+    assert np.count_nonzero(np.abs(own - hidden).max(axis=-1) > 60) > 40

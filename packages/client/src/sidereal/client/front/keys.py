@@ -73,7 +73,7 @@ class Binding(NamedTuple):
 
 OWN: Final[tuple[Binding, ...]] = (
     Binding(("KEY_1",), "1", "grid", Layer.GRID),
-    Binding(("KEY_2",), "2", "whose sectors: fills and borders", Layer.OWNERS),
+    Binding(("KEY_2",), "2", "whose sectors these are", Layer.OWNERS),
     Binding(("KEY_3",), "3", "effects of what happens", Layer.EFFECTS),
     Binding(("KEY_4",), "4", "what the server sends me", Layer.INTEREST),
     Binding(("KEY_5",), "5", "where the server has it", Layer.AUTHORITY),
@@ -81,11 +81,11 @@ OWN: Final[tuple[Binding, ...]] = (
     Binding(("KEY_7",), "7", "handover flashes", Layer.HANDOVERS),
     Binding(("KEY_8",), "8", "names", Layer.NAMES),
     Binding(("KEY_9",), "9", "physics shapes", Layer.SHAPES),
-    Binding(("KEY_0",), "0", "compasses, and to the next border", Layer.COMPASS),
+    Binding(("KEY_0",), "0", "compasses, and the next border", Layer.COMPASS),
     Binding(("M",), "M", "map of the sectors around", Layer.MINIMAP),
-    Binding(("N",), "N", "state of the link: off, text, strips", Action.NET_GRAPH),
+    Binding(("N",), "N", "the link: off, text, strips", Action.NET_GRAPH),
     Binding(("TAB", SHIFT_TAB), "Tab", "select next (Shift: previous)", Action.SELECT_NEXT),
-    Binding(("F",), "F", "follow selection, or what you fly", Action.FOLLOW),
+    Binding(("F",), "F", "follow selection, or yourself", Action.FOLLOW),
     Binding(("HOME",), "Home", "show all sectors around", Action.FIT),
     Binding(("F12",), "F12", "save a PNG", Action.PICTURE),
     Binding(("QUESTION", "SLASH", "H"), "?", "this panel", Action.HELP),

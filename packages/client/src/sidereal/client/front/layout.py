@@ -2,7 +2,8 @@
 
 The middle of the window is where the own entity is. None lies on it or on what is near it: in a
 small window a panel that would do so is made narrower or lower, or is left out. The list of keys
-alone does, for as long as somebody reads it.
+alone does, for as long as somebody reads it. While the camera is on something else, the own entity
+may be under a panel, and shows through.
 
 In a low window the map gives way first: it shrinks, then goes. Next goes the net graph, first its
 strips, then its numbers. In a narrow window the list of the bar's fields loses those that are read

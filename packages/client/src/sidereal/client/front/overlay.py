@@ -51,6 +51,12 @@ STRIP_MS: Final = 150.0
 """What the strip of frames shows above its zero; half as much below it."""
 STRIP_BYTES: Final = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 """Scales of the strip of snapshots."""
+PANEL: Final = 236
+"""Opacity of a panel; of one that lies on the own entity `PANEL_CLEAR`: with the camera on
+something else that may be anywhere."""
+PANEL_CLEAR: Final = 90
+OWN_PX: Final = 16.0
+NOWHERE: Final = (-math.inf, -math.inf)
 NET_GRAPH_LEVELS: Final = 3
 """Off, numbers, numbers and strips."""
 
@@ -76,6 +82,7 @@ class Overlay:
         self._link: list[tuple[str, str]] = []
         self._counts: dict[int, int] = {}
         self._keys: list[tuple[str, str]] = []
+        self._own_at = NOWHERE
         self.help_shown = False
         self.net_graph = 2
 
@@ -112,6 +119,8 @@ class Overlay:
 
     def _lay_out(self, frame: Frame, width: int, height: int) -> None:
         self._rects = []
+        present = frame.view.own >= 0
+        self._own_at = frame.camera.project(*frame.place) if present else NOWHERE
         inspected = readout.inspector(frame)
         places = arrange(width, height, self._wanted(frame, len(inspected)))
         self._top_bar(width, height)
@@ -148,10 +157,13 @@ class Overlay:
     def _rect(self, left: float, bottom: float, width: float, height: float, rgba: object) -> None:
         self._rects.append(rect_rows(left, bottom, width, height, rgba))
 
-    def _panel(self, box: Box) -> None:
+    def _panel(self, box: Box, *, opaque: bool = False) -> None:
         left, bottom, width, height = box
-        self._rect(left, bottom, width, height, (*palette.EDGE, 150))
-        self._rect(left + 1, bottom + 1, width - 2, height - 2, (*palette.PANEL, 236))
+        x, y = NOWHERE if opaque else self._own_at
+        beneath = -OWN_PX < x - left < width + OWN_PX and -OWN_PX < y - bottom < height + OWN_PX
+        self._rect(left, bottom, width, height, (*palette.EDGE, 50 if beneath else 150))
+        ground = (*palette.PANEL, PANEL_CLEAR if beneath else PANEL)
+        self._rect(left + 1, bottom + 1, width - 2, height - 2, ground)
 
     def _top_bar(self, width: int, height: int) -> None:
         """Labels above values, as on an instrument panel; the line below is the data's age."""
@@ -359,7 +371,7 @@ class Overlay:
         half = -(-len(self._keys) // 2)
         pitch = (box.width - 12) / 2
         face = Face.PLAIN if box.width == HELP_PX_MAX else Face.SMALL
-        self._panel(box)
+        self._panel(box, opaque=True)
         self._lettering.add("keys", box.left + 20, box.top - 28, palette.WHITE, face=Face.LARGE)
         for index, (shown, does) in enumerate(self._keys):
             x = box.left + 20 + (index // half) * pitch
