@@ -240,6 +240,35 @@ def test_every_screen_fills_its_terminal_exactly(screen: Screen, size: tuple[int
             assert {line.cell_len for line in frame.lines} == {size[0]}
 
 
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "李小龍李小龍",
+        "שלום",
+        "x" + "\u0335" * 8,
+        "👨\u200d👩\u200d👧",
+        "🇩🇪",
+        "\u200b" * 5,
+        "a\u3000b",
+        "\x1b[31mred\x07",
+        "a\u202eb",
+        "a\nb",
+    ],
+)
+def test_names_in_any_script_leave_every_line_as_it_is(
+    screen: Screen, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = copy.deepcopy(RECORDED)
+    for each in (*status["clients"], *status["shards"], *status["events"]):
+        each["name"] = each["why"] = name
+    monkeypatch.setitem(globals(), "RECORDED", status)
+    frame = draw_frame(Desk(screen=screen), picture_of(), 84, 24, colour=True)
+    assert {line.cell_len for line in frame.lines} == {84}
+    drawn = "".join(line.plain for line in frame.lines)
+    assert not {"\x1b", "\x07", "\u202e", "\n", "\u200b"} & set(drawn)
+
+
 @pytest.mark.parametrize(
     ("screen", "words"),
     [

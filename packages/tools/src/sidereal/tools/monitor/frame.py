@@ -215,7 +215,10 @@ def _table_screen(
     shard = next((shard for shard in picture.shards if shard["id"] == chosen), None)
     if desk.screen is Screen.SHARDS and roomy and shard is not None:
         below = height // 2
-        name = title(f"{marks.shard_label(shard['id'])} {shard['name']}", "newest on the right")
+        name = title(
+            f"{marks.shard_label(shard['id'])} {marks.printable(shard['name'])}",
+            "newest on the right",
+        )
         lines = panels.shard_lines(picture, shard, width - 4, below - 2)
         table = _table_pane(desk, listing, width, height - below)
         return [*table, *pane(name, lines, width, below)]

@@ -143,7 +143,7 @@ def _order(value: float | str) -> tuple[int, float, str]:
 
 
 def _words(text: str, style: Any = "") -> Cell:
-    return Cell(marks.say(text, style), text)
+    return Cell(marks.say(marks.printable(text), style), text)
 
 
 def _count(value: float | None, style: Any = "", digits: int = 0) -> Cell:
@@ -158,7 +158,7 @@ def owner_text(shard: int, name: str = "") -> Text:
     """A shard's colour, number and name."""
     text = marks.say("█ ", marks.owner(shard))
     text.append(marks.shard_label(shard), marks.owner(shard, bold=True))
-    return text.append(f" {name}") if name else text
+    return text.append(f" {marks.printable(name)}") if name else text
 
 
 def shard_state(row: Mapping[str, Any], tick: int, tick_hz: float) -> Text:
@@ -332,7 +332,8 @@ def _fields(event: Mapping[str, Any]) -> Text:
         text.append(f"{event['count']} ").append("entities" if event["count"] > 1 else "entity")
         since = event.get("since_tick")
         return text if since is None else text.append(f" since tick {since:,}", marks.DIM)
-    for name, value in event.items():
+    for name, said in event.items():
+        value = said if isinstance(said, int) else marks.printable(said)
         if name in ("tick", "event", "account"):
             continue
         if name in ("shard", "before", "after") and isinstance(value, int):
@@ -340,7 +341,7 @@ def _fields(event: Mapping[str, Any]) -> Text:
         elif name == "name":
             text.append(f"{value} ", marks.BOLD)
         elif name in ("reason", "role"):
-            text.append(str(value).lower().replace("_", " ") + " ")
+            text.append(f"{value} ".lower().replace("_", " "))
         else:
             text.append(f"{name} ", marks.DIM).append(f"{value} ")
     return text

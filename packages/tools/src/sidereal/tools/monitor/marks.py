@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sidereal.client.front import palette
 from sidereal.client.front.palette import Rgb
+from sidereal.game.words import fits_line
 
 BLANK: Final = "–"
 """What was not measured."""
@@ -49,6 +50,14 @@ CHOSEN: Final = Style(bgcolor=Color.from_rgb(38, 52, 84), bold=True)
 def say(words: str, style: Style | str = "") -> Text:
     """Words in a style that does not spread to what is appended; `Text(words, style)` does."""
     return Text().append(words, style)
+
+
+def printable(words: object) -> str:
+    """What others have said, without what would play with the terminal or with the line."""
+    text = str(words)
+    if text.isprintable():
+        return text
+    return "".join(letter if fits_line(letter) else "·" for letter in text)
 
 
 def join(marked: Iterable[tuple[str, Style]]) -> Text:
