@@ -147,18 +147,22 @@ class Lettering:
             align: share of the width that lies left of `x`: 0 left, 0.5 centred, 1 right.
             halo: put a dark rim around it, for words on top of the world.
         """
+        text = text[: clusters.LINE_MAX]
         if not text:
             return
         cell = self._cells[face]
-        own = _OWN.issuperset(text)
-        made = self._own_letters(text, cell) if own else self._laid_out(text, face)
-        start, self._count = self._count, self._count + len(made)
+        other = None if _OWN.issuperset(text) else self._laid_out(text, face)
+        count = len(text) if other is None else len(other)
+        start, self._count = self._count, self._count + count
         if self._count > len(self._rows):
             self._rows = np.concatenate([self._rows, np.empty(self._count, dtype=LETTER)])
         rows = self._rows[start : self._count]
-        rows[:] = made
-        rows["at"][:, 0] += round(x - align * self.width(text, face))
-        rows["at"][:, 1] += round(y)
+        if other is None:
+            left = round(x - align * count * cell.line.advance)
+            _write_own(rows, text, cell, left, round(y))
+        else:
+            rows[:] = other
+            rows["at"] += round(x - align * self.width(text, face)), round(y)
         rows["colour"] = *colour, round(255 * min(max(alpha, 0.0), 1.0))
         rows["halo"] = _HALO if halo else 0.0
 
@@ -180,16 +184,6 @@ class Lettering:
         """Draw rows that `take` gave."""
         self._texture.use(0)
         self._batch.draw(rows, size, origin)
-
-    def _own_letters(self, text: str, cell: _Cell) -> Rows:
-        """Rows of a line at (0, 0) that has no other letters than the own face."""
-        codes = np.frombuffer(text.encode("utf-16-le"), dtype="<u2")
-        rows = np.empty(len(codes), LETTER)
-        rows["at"][:, 0] = np.arange(len(codes)) * cell.line.advance - GUTTER
-        rows["at"][:, 1] = -cell.line.descent - GUTTER
-        rows["extent"] = cell.extent
-        rows["cut"] = cell.cuts[_INDEX[codes]]
-        return rows
 
     def _laid_out(self, text: str, face: Face) -> Rows:
         """Rows of a line at (0, 0) in any script."""
@@ -214,16 +208,30 @@ class Lettering:
                 waited |= self._pieces.waits
             if cut is None:
                 own = piece.text if _OWN.issuperset(piece.text) else clusters.BOX * piece.cells
-                rows, cells = self._own_letters(own, cell), len(own)
+                rows, cells = np.empty(len(own), LETTER), len(own)
+                _write_own(rows, own, cell, used * cell.line.advance, 0)
             else:
                 rows, cells = np.empty(1, LETTER), cut.cells
-                rows["at"] = -GUTTER, -cell.line.descent - GUTTER
+                left = used * cell.line.advance - GUTTER
+                rows["at"] = left, -cell.line.descent - GUTTER
                 rows["extent"], rows["cut"] = cut.extent, cut.cut
-            rows["at"][:, 0] += used * cell.line.advance
             used += cells
             parts.append(rows)
         rows = np.concatenate(parts) if parts else np.empty(0, LETTER)
         return rows, self._fonts.complete and not waited
+
+
+def _write_own(rows: Rows, text: str, cell: _Cell, x: int, y: int) -> None:
+    """Write a line that has no other letters than the own face has, from a place on.
+
+    Mutates:
+        rows: a row for each letter.
+    """
+    codes = np.frombuffer(text.encode("utf-16-le"), dtype="<u2")
+    rows["at"][:, 0] = x - GUTTER + np.arange(len(codes)) * cell.line.advance
+    rows["at"][:, 1] = y - cell.line.descent - GUTTER
+    rows["extent"] = cell.extent
+    rows["cut"] = cell.cuts[_INDEX[codes]]
 
 
 def _draw_letters(font_directory: Path) -> tuple[dict[Face, _Cell], Grey]:
