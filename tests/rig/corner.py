@@ -1,7 +1,8 @@
 """Frontier in a small world: what there is lies around the corner of four sectors.
 
 In `corner` rocks drift about a station, and whoever comes may fly, shoot, dock and sell. Its bots
-do so at random beside what the game's own do.
+do so at random beside what the game's own do. Ships linger for so short a while that some are
+parked before their pilots come back, and some are not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from sidereal.game import Body, BotView, Game, Motion, WorldBuilder
+from sidereal.game import Authority, Body, BotView, Game, Motion, Player, WorldBuilder
 from sidereal.games import frontier
 from sidereal.games.frontier.trade.stations import STATION
 
@@ -19,6 +20,7 @@ ROCKS: Final = 48
 WITHIN: Final = 350.0
 """How far from the corner rocks begin, along both axes, world units."""
 DENSITY: Final = 0.002
+LINGER_S: Final = 0.5
 
 game = Game("corner", parts=[frontier.game], ghost_range=frontier.game.ghost_range)
 
@@ -43,6 +45,12 @@ def strew(make: WorldBuilder) -> None:
     )
     mass = DENSITY * 4 / 3 * math.pi * radius**3
     make.spawn(frontier.ASTEROID, motion, Body(radius=radius, mass=mass))
+
+
+@game.on_leave
+def abandon(_world: Authority, player: Player) -> None:
+    """Let the ship stay, for less long than Frontier does."""
+    player.linger(LINGER_S)
 
 
 @game.bot("brawler")

@@ -165,6 +165,7 @@ class MemoryStore:
         saved = saved_alone(self._schema, records)
         for record, key in zip(saved, uuid, strict=True):
             self._rows[key.tobytes()] = _Row(record.tobytes(), ACCOUNT_NONE, True, False, (0, 0))
+            self._begin_in_ledgers(key.tobytes(), record)
 
     def ships(self) -> dict[int, bytes]:
         """Give the uuid of every account's ship."""
