@@ -34,8 +34,8 @@ LETTERS: Final = (
     + clusters.BOX
 )
 """What is drawn by the own face: Latin, Greek and Cyrillic; the last one is a box."""
-FILES_LOOKED_AT: Final = 8
-"""Fonts of the machine that are looked at for each batch, 0.2 ms each, until all are known."""
+FILES_LOOKED_AT: Final = 32
+"""Fonts of the machine that are looked at for each batch, 0.03 ms each, until all are known."""
 LINES_KEPT: Final = 512
 """Lines in other scripts of which it is known how they are laid out; of more all are forgotten."""
 

@@ -47,8 +47,12 @@ class Font(NamedTuple):
 
     def has(self, letter: str) -> bool:
         """Tell whether it has a letter."""
-        at = int(np.searchsorted(self.first, ord(letter), side="right")) - 1
-        return at >= 0 and bool(self.last[at] >= ord(letter))
+        return self.count(np.array([ord(letter)])) == 1
+
+    def count(self, letters: NDArray[np.int64]) -> int:
+        """Count the letters that it has, of int64[n] code points."""
+        at = np.searchsorted(self.first, letters, side="right") - 1
+        return int(np.count_nonzero((at >= 0) & (self.last[at] >= letters)))
 
 
 class Fonts:
@@ -85,8 +89,9 @@ class Fonts:
         if text in self._known:
             return self._known[text]
         best, most = None, 0
-        for font in self._fonts:
-            count = sum(map(font.has, text))
+        letters = np.array([*map(ord, text)])
+        for font in self._fonts:  # 5 µs each, a few hundred
+            count = font.count(letters)
             if count > most:
                 best, most = font, count
             if most == len(text):
