@@ -884,3 +884,158 @@ def test_a_crowd_on_a_thin_link_is_renewed_in_turn(server: Server) -> None:
     rows = SCHEMA.rows[MOVES].itemsize * len(crowd)
     assert worst <= rows / 400 + 2
     assert min(seen.values()) >= server.tick - worst
+
+
+class Thin:
+    """A link that carries so many bytes per tick, and saves up no more than five hundred."""
+
+    def __init__(self, server: Server, per_tick: int) -> None:
+        self.server, self.per_tick = server, per_tick
+        self.left = 0
+        self.spoke: list[int] = []
+        self.told: dict[int, list[int]] = {place: [] for place in range(WINDOW)}
+        """In which ticks something of each cell came, by place."""
+
+    def step(self, *flown: Flying) -> None:
+        server = self.server
+        self.left = min(self.left + self.per_tick, 500)
+        server.allowance[0] = max(self.left, 0)
+        server.step(*flown)
+        self.left -= size_of(server)
+        for place in server.sections():
+            self.told[place].append(server.tick)
+        if 0 in server.tags:
+            self.spoke.append(server.tick)
+            server.ack()
+
+
+def crowded(server: Server, each: int = 5) -> range:
+    """Some in every cell of the window; gives all of them."""
+    for place in range(WINDOW):
+        server.put((place % 3, place // 3), range(10 * place + 1, 10 * place + 1 + each))
+    return range(1, 10 * WINDOW)
+
+
+def test_by_a_thin_link_near_cells_come_more_often_and_no_cell_starves() -> None:
+    server = Server(replace(EVERY_TICK, ring_stretch=2.0))
+    server.fanout.join(0)
+    server.look(0)
+    everyone = [i for i in crowded(server, 3) if i in server.cells]
+    settle(server)
+    link = Thin(server, 200)
+    for _ in range(400):
+        server.touch(everyone)
+        link.step()
+    times = {place: len(told) for place, told in link.told.items()}
+    far = [times[place] for place in range(WINDOW) if place != CENTRE_PLACE]
+    assert times[CENTRE_PLACE] >= 1.5 * max(far)
+    assert max(far) <= 1.25 * min(far), "all of a ring in turn"
+    waits = max(int(np.diff(told).max()) for told in link.told.values())
+    assert waits <= 2 * 400 / min(far)
+
+
+def test_the_cell_into_which_the_own_entity_comes_goes_before_all_others(server: Server) -> None:
+    everyone = [i for i in crowded(server) if i in server.cells]
+    server.put(CENTRE, [95])
+    flies = Flying(0, net_id=95, row=95)
+    for _ in range(8):
+        server.step(flies)
+        server.ack()
+    link = Thin(server, 250)
+    for _ in range(40):
+        server.touch(everyone)
+        link.step(flies)
+    for cell in ((2, 1), (2, 2), (1, 2)):
+        server.put(cell, [95])
+        server.touch(everyone)
+        server.sent = {}
+        before = server.tick
+        while not server.sent:
+            link.step(flies)
+        assert server.tick <= before + 4
+        assert server.sent[0][0].all.place[0] == cell[1] * 3 + cell[0]
+        assert 95 in server.sent[0][0].ids(PRESENCE)
+
+
+@pytest.mark.parametrize("own", [1, 40, 80])
+def test_of_a_cell_in_parts_the_own_entity_comes_first_and_again_first_if_that_is_lost(
+    own: int,
+) -> None:
+    server = Server()
+    server.fanout.join(0)
+    server.look(0)
+    server.put((0, 0), range(101, 181))
+    server.put(CENTRE, range(1, 81))
+    server.allowance[0] = 300
+    for _ in range(2):
+        server.step(Flying(0, net_id=own, row=own))
+        assert server.ids(what=PRESENCE)[:1] == [own]
+        assert own in server.sent[0][0].ids(PRESENCE), "with the private section"
+        server.lose()
+    server.step(Flying(0, net_id=own, row=own))
+    server.ack()
+    server.step(Flying(0, net_id=own, row=own))
+    assert own not in server.ids(what=PRESENCE), "once"
+
+
+def test_what_a_client_flies_anew_does_not_wait_for_a_cell_that_is_on_its_way() -> None:
+    server = Server()
+    server.fanout.join(0)
+    server.look(0)
+    others = range(101, 106)
+    server.put((0, 0), others)
+    settle(server)
+    server.put(CENTRE, range(1, 81))
+    server.allowance[0] = 300
+    for _ in range(3):
+        server.touch(others)
+        settle(server)
+    server.put(CENTRE, [90])
+    seen: set[int] = set()
+    while len(seen) < 81:
+        server.touch(others)
+        server.step(Flying(0, net_id=90, row=90))
+        server.ack()
+        seen |= set(server.ids(what=PRESENCE))
+        assert 90 in seen, "at once, whoever else has waited"
+        assert server.tick < 100
+
+
+@pytest.mark.parametrize("per_tick", [100, 130, 160, 190])
+@pytest.mark.parametrize("each", [3, 7])
+def test_by_a_thin_link_own_states_leave_half_of_it_to_cells(per_tick: int, each: int) -> None:
+    server = Server(LIMITS.edge)
+    server.fanout.join(0)
+    server.look(0)
+    everyone = [i for i in crowded(server, each) if i in server.cells]
+    settle(server)
+    link = Thin(server, per_tick)
+    rows = 0
+    for tick in range(400):
+        server.touch(everyone)
+        link.step(Flying(0, net_id=1, row=1, input_seq=tick, moved=True))
+        rows += len(server.ids())
+    silence_ticks = round(LIMITS.edge.silence_s * RULES.tick_hz)
+    assert max(np.diff(link.spoke)) <= silence_ticks
+    assert rows * SCHEMA.rows[MOVES].itemsize >= 0.45 * per_tick * 400
+    assert all(np.diff(told).max() < 40 for told in link.told.values())
+
+
+def test_a_cell_for_which_there_is_never_room_by_a_thin_link_comes_in_its_turn() -> None:
+    server = Server(LIMITS.edge)
+    server.fanout.join(0)
+    server.look(0)
+    crowded(server, 1)
+    large = range(201, 210)
+    server.put((0, 0), large)
+    everyone = list(server.cells)
+    for _ in range(4):
+        settle(server)
+    link = Thin(server, 130)
+    for tick in range(200):
+        server.touch(everyone)
+        link.step(Flying(0, net_id=1, row=1, input_seq=tick, moved=True))
+    size = SCHEMA.rows[MOVES].itemsize * len(large)
+    assert size < 2 * LIMITS.edge.part_size, "it is too small for a transfer"
+    assert len(link.told[0]) > 10
+    assert np.diff(link.told[0]).max() < 20

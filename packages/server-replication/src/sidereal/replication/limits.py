@@ -166,8 +166,8 @@ class EdgeLimits:
         part_size: bytes of a part of a cell that lasts are not made fewer, however thin a link is.
         room_ticks: what a client usually gets in a tick is the most of so many.
         silence_s: a client for which there is nothing new is sent a datagram after so long.
-        ring_ticks: how much longer a cell waits for each ring that it is farther from the middle,
-            when not everything fits.
+        ring_stretch: a cell waits so many times as long for each ring that it is farther from the
+            middle, when not everything fits; 1 or more.
         events_per_tick: private events of a tick that a client is told of; of more the first count.
         events_size: bytes of them in one snapshot, if there is no room for more.
         events_waiting: those that a client has not acked; of more the oldest are let go of.
@@ -184,7 +184,7 @@ class EdgeLimits:
     part_size: int = 100
     room_ticks: int = 4
     silence_s: float = 0.2
-    ring_ticks: float = 0.5
+    ring_stretch: float = 1.5
     events_per_tick: int = 16
     events_size: int = 128
     events_waiting: int = 256
@@ -198,6 +198,8 @@ class EdgeLimits:
         problems = []
         if not self.replace_parts <= self.section_parts < self.datagrams:
             problems.append("replace_parts <= section_parts < datagrams must hold")
+        if self.ring_stretch < 1.0:
+            problems.append("ring_stretch must be at least 1")
         if self.datagrams > SNAPSHOT_DATAGRAMS_MAX:
             problems.append(f"datagrams must be at most {SNAPSHOT_DATAGRAMS_MAX}")
         if self.events_per_tick > PRIVATE_EVENTS_MAX:

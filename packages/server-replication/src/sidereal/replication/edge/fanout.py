@@ -12,11 +12,10 @@ again since the tick from which on the lost section said what had changed, as it
 know which cells a client has: those in which nothing has happened that it has not acked are
 unchanged.
 
-Every client has an allowance: what its link carries now, and at most some datagrams per tick. When
-it is not enough, the cells come first whose state at the client is oldest. Each ring of cells
-around the centre counts as some ticks less, so near cells come more often, and no cell waits for
-ever. A cell that is too large for what a client usually gets in a tick becomes a transfer. A client
-for which there is nothing new is sent nothing, but for one datagram in `silence_s`.
+Every client has an allowance: what its link carries now, and at most some datagrams per tick.
+`rooms` says how much of it is for cells. When that is not enough, the most urgent cells come first:
+see `urgency`. A cell that is too large for what a client usually gets in a tick becomes a transfer.
+A client for which there is nothing new is sent nothing, but for one datagram in `silence_s`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.protocol.limits import DATAGRAM_OVERHEAD_SIZE, SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.arrays import Ints
@@ -39,6 +37,7 @@ from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
 from sidereal.replication.edge.owncells import OwnCells
 from sidereal.replication.edge.private import PrivateLog
 from sidereal.replication.edge.privatesections import PrivateSections
+from sidereal.replication.edge.rooms import Rooms
 from sidereal.replication.edge.sections import (
     Cuts,
     Layout,
@@ -50,6 +49,7 @@ from sidereal.replication.edge.sections import (
 )
 from sidereal.replication.edge.statistics import FanoutStatistics
 from sidereal.replication.edge.transfer import Transfer, Transfers
+from sidereal.replication.edge.urgency import Urgency
 from sidereal.replication.edge.windows import Windows
 from sidereal.replication.limits import LIMITS, EdgeLimits
 
@@ -97,19 +97,17 @@ class Fanout:
         self._in_flight = InFlight(rules.streams.reorder_ticks)
         self._transfers = Transfers(self._windows, self._section_age_max)
         self._own_cells = OwnCells(self._windows, clients_max)
+        self._urgency = Urgency(self._windows, self._own_cells, limits.ring_stretch)
+        self._rooms = Rooms(self._layout, rules, clients_max, limits)
         self._acks: list[Sequence[int]] = []
         self._losses: list[Sequence[int]] = []
         self._collected = -1
-        # By client: the tick of its newest datagram, and what it got room for in the last ticks.
-        self._spoke: Ints = np.full(clients_max, -1, np.int64)
-        self._rooms: Ints = np.zeros((limits.room_ticks, clients_max), np.int64)
-        self._silence_ticks = max(1, round(limits.silence_s * rules.tick_hz))
         self._counts = dict.fromkeys(FanoutStatistics.__dataclass_fields__, 0)
 
     def join(self, client: int, role: str = "") -> None:
         """Begin with a client that has nothing; snapshots begin once `move` has set its window."""
         self._log_of[client] = self._logs.index(self._changes.of(role))
-        self._rooms[:, client] = 0
+        self._rooms.join(client)
         self._windows.remove(client)
         self._own_cells.forget(client)
         self.private.join(client)
@@ -159,11 +157,13 @@ class Fanout:
         if not len(clients):
             return iter(())
         private = self.private.collect(clients, self._windows, allowance[clients])
-        room = self._room(clients, allowance, private.size)
+        room = self._rooms.share(clients, allowance[clients], private.size, tick)
         sections, pieces, unchanged = self._find_news(clients)
         sections, parts = self._add_parts(clients, sections, pieces, room)
-        sections, cut, deferred = self._fit(clients, sections, private.size, room)
-        cut = self._speak(clients, cut, private.size, room)
+        new = np.bincount(sections.row, sections.size, len(clients))
+        room = self._rooms.save_up(clients, room, private.size, new, tick)
+        sections, cut, deferred = self._fit(clients, sections, private.size, room, parts)
+        cut = self._rooms.speak(clients, cut, private.size, room, tick)
         self._record(clients, sections, cut, unchanged, parts)
         self.private.note_sent(np.where(private.begin(cut), clients[cut.row], -1))
         put_off, own = deferred[cut.row], private.begin(cut)
@@ -206,6 +206,8 @@ class Fanout:
                 self._transfers.note_arrived(transfer, part)
         self._acks.clear()
         self._losses.clear()
+        fresh = self._own_cells.fresh
+        self._transfers.give_way(fresh, self._own_cells.group[fresh], tick)
         self._transfers.expire(tick)
 
     # -- what each client needs -----------------------------------------------------------------
@@ -235,33 +237,20 @@ class Fanout:
         most = self._limits.replace_parts, self._limits.section_parts
         asked, which = ask(changes, group, news.since, news.place, *most)
         cuts = self._layout.cut(changes, asked)
-        usual = self._usual()[clients[news.row]]
+        usual = self._rooms.usual(clients[news.row])
         large = (cuts.parts > asked.parts_max)[which] | (cuts.whole_size[which] > usual)
         if large.any():
             begun, room = news.take(large), np.minimum(self._layout.whole_max, usual[large] // 2)
             owners = clients[begun.row]
-            self._transfers.begin(changes, owners, begun, which[large], cuts, room)
+            own = self._own_cells.net_id[owners]
+            self._transfers.begin(changes, owners, own, begun, which[large], cuts, room)
             news, which = news.take(~large), which[~large]
         return sections_of(news, which, cuts), cuts
-
-    def _room(self, clients: Ints, allowance: Ints, private_size: Ints) -> Ints:
-        """Bytes of sections that can leave for clients now; remembers it for `_usual`."""
-        full = SNAPSHOT_SIZE_MAX + DATAGRAM_OVERHEAD_SIZE
-        spare = allowance[clients] - private_size
-        heads = (self._layout.head_size + DATAGRAM_OVERHEAD_SIZE) * (1 + spare // full)
-        room = np.minimum(spare - heads, self._limits.datagrams * self._layout.room)
-        self._rooms[self._changes.tick % len(self._rooms), clients] = room
-        return room
-
-    def _usual(self) -> Ints:
-        """Bytes of sections that each client gets in a tick, int64[clients]."""
-        usual: Ints = np.maximum(self._rooms.max(axis=0), 2 * self._limits.part_size)
-        return usual
 
     def _add_parts(
         self, clients: Ints, sections: Sections, pieces: list[bytes], room: Ints
     ) -> tuple[Sections, _Parts]:
-        """Add parts of transfers that are due, as many as could leave.
+        """Add parts of transfers that are due, the most urgent, as many as could leave.
 
         Mutates:
             pieces: they are appended.
@@ -270,18 +259,21 @@ class Fanout:
             All sections, and which pieces are parts.
         """
         parts: _Parts = {}
-        rows = []
-        for row, due in self._transfers.due(clients).items():
-            left = int(room[row])
-            for transfer, part in due:
-                if left <= 0:
+        rows: list[tuple[int, ...]] = []
+        due, left = self._transfers.due(), room.copy()
+        # A crowd on its way to somebody new to it, or by a thin link: 5 µs each.
+        for at in self._by_urgency(due):
+            transfer, those = due[at]
+            row = int(np.searchsorted(clients, transfer.client))
+            for part in those:
+                if left[row] <= 0:
                     break
                 piece = len(pieces)
                 pieces.append(transfer.write(part, self._logs[self._log_of[transfer.client]]))
                 size = len(pieces[piece])
                 rows.append((row, transfer.place, transfer.since, 0, 1, size, piece))
                 parts[piece] = transfer, part
-                left -= size
+                left[row] -= size
         if not rows:
             return sections, parts
         columns = zip(sections, np.array(rows, np.int64).T, strict=True)
@@ -289,7 +281,7 @@ class Fanout:
         return both.take(np.argsort(both.row, kind="stable")), parts
 
     def _fit(
-        self, clients: Ints, sections: Sections, private_size: Ints, room: Ints
+        self, clients: Ints, sections: Sections, private_size: Ints, room: Ints, parts: _Parts
     ) -> tuple[Sections, Cut, Ints]:
         """Cut sections into datagrams; of clients over budget only the most urgent.
 
@@ -304,11 +296,12 @@ class Fanout:
         over = np.bincount(sections.row, sections.size, count) > room
         over[cut.row[cut.rank >= most]] = True
         if over.any():
-            order = self._by_urgency(clients, sections, np.flatnonzero(over))
-            sections = sections.take(order)
+            rows, tick = np.flatnonzero(over), self._changes.tick
+            first = [piece for piece, (transfer, part) in parts.items() if transfer.is_first(part)]
+            sections = sections.take(self._urgency.order(clients, sections, rows, first, tick))
             deferred += np.bincount(sections.row[sections.is_last], minlength=count)
-            usual = self._usual()[clients]
-            fits = fit(sections.row, sections.size, sections.is_last, room, usual)
+            lately = self._rooms.lately(clients)
+            fits = fit(sections.row, sections.size, sections.is_last, room, lately)
             sections = sections.take(fits)
             cut = cut_datagrams(sections.row, sections.size, count, room_first, self._layout.room)
             cut = cut.take(cut.rank < most)
@@ -318,23 +311,15 @@ class Fanout:
             cut = cut._replace(first=bounds[:-1], end=bounds[1:])
         return sections, cut, deferred
 
-    def _by_urgency(self, clients: Ints, sections: Sections, rows: Ints) -> Ints:
-        """Order in which some rows' sections are sent; the others stay where they are."""
-        score = np.zeros(len(sections.row))
-        at = np.flatnonzero(np.isin(sections.row, rows))
-        client, place = clients[sections.row[at]], sections.place[at]
-        known_to = self._windows.sent[client, place]
-        score[at] = known_to + self._limits.ring_ticks * self._windows.ring(client, place)
-        return np.lexsort((score, sections.row))
-
-    def _speak(self, clients: Ints, cut: Cut, private_size: Ints, room: Ints) -> Cut:
-        """Leave out datagrams with nothing in them; none of them is missed for `silence_s`."""
-        tick, row = self._changes.tick, cut.row
-        says = (room[row] > 0) & ((cut.end > cut.first) | (private_size[row] > 0))
-        is_due = tick - self._spoke[clients[row]] >= self._silence_ticks
-        cut = cut.take(says | is_due)
-        self._spoke[clients[cut.row]] = tick
-        return cut
+    def _by_urgency(self, due: list[tuple[Transfer, list[int]]]) -> list[int]:
+        """Order in which transfers are sent."""
+        if not due:
+            return []
+        owners, places = np.array([(each.client, each.place) for each, _ in due], np.int64).T
+        urgency = self._urgency.of(owners, places, self._changes.tick)
+        urgency[[transfer.is_first(parts[0]) for transfer, parts in due]] = np.inf
+        order: list[int] = np.argsort(-urgency, kind="stable").tolist()
+        return order
 
     # -- datagrams ------------------------------------------------------------------------------
 

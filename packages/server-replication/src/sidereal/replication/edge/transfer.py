@@ -2,10 +2,10 @@
 
 The content is fixed when the transfer begins: everybody who has changed by `to_tick`. Each part
 names some of them, and is sent again when it is lost, with their state as it is by then. Whoever
-has left the cell in the meantime is sent as a tombstone. An event stays what it was; it is sent
-until it is too old. Changes after `to_tick` belong to the next section, which waits until every
-part was sent once. So every part that arrives counts, however many there are and however many are
-lost.
+has left the cell in the meantime is sent as a tombstone. What the client itself flies is in the
+first part, and that goes ahead of all others. An event stays what it was; it is sent until it is
+too old. Changes after `to_tick` belong to the next section, which waits until every part was sent
+once. So every part that arrives counts, however many there are and however many are lost.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.heads import encode_section
 from sidereal.protocol.state.schema import EVENT_FIRST
@@ -77,6 +78,7 @@ class Transfer:
         changes: ChangeLog,
         scope: Scope,
         room: int,
+        own: int = NET_ID_NONE,
     ) -> None:
         """Share out what is to be sent.
 
@@ -88,10 +90,13 @@ class Transfer:
             changes: just published.
             scope: what changed since.
             room: bytes of a datagram for section, extent, runs and rows.
+            own: id of what the client flies; it is in the first part.
         """
         self.client, self.place, self.group = client, place, group
         self.since, self.to_tick = since, changes.tick
-        shared = _share_out(changes, scope, room - SECTION_SIZE_MAX - EXTENT.itemsize)
+        is_own = (scope.net_id == own) & (scope.what < GONE) & (own != NET_ID_NONE)
+        self._has_own = bool(is_own.any())
+        shared = _share_out(changes, scope, is_own, room - SECTION_SIZE_MAX - EXTENT.itemsize)
         self._parts = [part.take(part.what < EVENT_FIRST) for part in shared]
         self._events = [_events_of(changes, part) for part in shared]
         self._sent: Ints = np.full(len(self._parts), -1, np.int64)
@@ -109,10 +114,17 @@ class Transfer:
         return bool((self._sent >= 0).all())
 
     def due(self) -> list[int]:
-        """Parts to be sent, the longest unsent first."""
+        """Parts to be sent, the one with what the client flies, then the longest unsent first."""
         due = np.flatnonzero(self._waits)
         order: list[int] = due[np.argsort(self._sent[due], kind="stable")].tolist()
+        if self._has_own and self._waits[0]:
+            order.remove(0)
+            order.insert(0, 0)
         return order
+
+    def is_first(self, part: int) -> bool:
+        """Tell whether a part goes ahead of all others: it has what the client flies."""
+        return self._has_own and part == 0
 
     def note_sent(self, part: int, tick: int) -> None:
         """Note that a part is on its way."""
@@ -176,27 +188,35 @@ class Transfers:
         self._under_way: dict[tuple[int, int], list[Transfer]] = {}
 
     def begin(
-        self, changes: ChangeLog, clients: Ints, news: News, which: Ints, cuts: Cuts, room: Ints
+        self,
+        changes: ChangeLog,
+        clients: Ints,
+        own: NDArray[np.uint32],
+        news: News,
+        which: Ints,
+        cuts: Cuts,
+        room: Ints,
     ) -> None:
         """Take up transfers of sections that have too many parts; the cells count as sent.
 
         Args:
             changes: just published.
             clients: int64[n], rows.
+            own: uint32[n], ids of what they fly.
             news: what each is to be sent.
             which: int64[n], which of the sections that were cut it is.
             cuts: those.
             room: int64[n], as of a `Transfer`.
         """
         log = cuts.log
-        columns = clients, news.place, news.since, which, room
+        columns = clients, own, news.place, news.since, which, room
         # Only where a crowd comes into view: 0.2 ms for each client and crowded cell.
-        for client, place, since, section, span in np.stack(columns, axis=1).tolist():
+        for client, flown, place, since, section, span in np.stack(columns, axis=1).tolist():
             entries = slice(*cuts.entries[section].tolist())
             what, of = log.what[entries], log.row[entries]
             scope = Scope(what, of, changes.ids_of(what, of))
             group = int(self._windows.group[client, place])
-            transfer = Transfer(client, place, group, since, changes, scope, span)
+            transfer = Transfer(client, place, group, since, changes, scope, span, flown)
             self._under_way.setdefault((client, place), []).append(transfer)
             where = np.array([client]), np.array([place])
             self._windows.note_sent(*where, np.array([since]), np.array([1]), transfer.to_tick)
@@ -219,14 +239,22 @@ class Transfers:
                 since = np.array([transfer.since])
                 self._windows.note_lost(*_pair(transfer), since, transfer.to_tick)
 
-    def due(self, clients: Ints) -> dict[int, list[tuple[Transfer, int]]]:
-        """Find the parts to be sent, by row of `clients`."""
-        due: dict[int, list[tuple[Transfer, int]]] = {}
-        for transfer in self._all():
-            if parts := transfer.due():
-                row = int(np.searchsorted(clients, transfer.client))
-                due.setdefault(row, []).extend((transfer, part) for part in parts)
-        return due
+    def give_way(self, clients: Ints, group: Ints, tick: int) -> None:
+        """Begin anew with cells of which a transfer holds up what clients fly since now.
+
+        Args:
+            clients: int64[n], rows of these.
+            group: int64[n], the cell in which that is, of each.
+            tick: about to be sent.
+        """
+        cells = dict(zip(clients.tolist(), group.tolist(), strict=True))
+        for transfer in self._all() if cells else ():
+            if cells.get(transfer.client) == transfer.group and not transfer.was_sent:
+                self._windows.begin(*_pair(transfer), tick)
+
+    def due(self) -> list[tuple[Transfer, list[int]]]:
+        """Find the transfers of which something is to be sent, and which parts."""
+        return [(transfer, parts) for transfer in self._all() if (parts := transfer.due())]
 
     def occupied(self, clients: Ints) -> NDArray[np.bool_]:
         """Tell which cells wait for a transfer of which some part was not sent yet.
@@ -301,13 +329,19 @@ def _runs_of(what: int, count: int) -> list[Run]:
     return [(what, min(RUN_ROWS_MAX, count - first)) for first in range(0, count, RUN_ROWS_MAX)]
 
 
-def _share_out(changes: ChangeLog, scope: Scope, room: int) -> list[Scope]:
-    """Share entries out over parts; all of an entity are in one part, but for its events."""
+def _share_out(
+    changes: ChangeLog, scope: Scope, is_own: NDArray[np.bool_], room: int
+) -> list[Scope]:
+    """Share entries out over parts; all of an entity are in one part, but for its events.
+
+    Those that are the client's own, bool[n], come first.
+    """
     types = changes.row_types
     row_size = np.zeros(max(types) + 1, np.int64)
     row_size[list(types)] = [dtype.itemsize for dtype in types.values()]
     happened = scope.what >= EVENT_FIRST
     whose = np.where(happened, (1 << 32) + np.arange(len(scope.what)), scope.net_id)
+    whose[is_own] = 0
     order = np.argsort(whose, kind="stable")
     scope, whose = scope.take(order), whose[order]
     size = row_size[scope.what]

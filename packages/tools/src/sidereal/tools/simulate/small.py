@@ -70,7 +70,7 @@ def draw_limits(rng: np.random.Generator) -> Limits:
             datagrams=section_parts + int(rng.integers(1, 4)),
             section_parts=section_parts,
             replace_parts=replace_parts,
-            ring_ticks=float(rng.uniform(0.2, 4.0)),
+            ring_stretch=float(rng.uniform(1.0, 4.0)),
             events_per_tick=int(rng.spawn(1)[0].integers(2, 17)),
             leases_every_ticks=int(rng.integers(1, 6)),
             sectors_at_once=int(rng.integers(1, 8)),

@@ -169,7 +169,7 @@ NOT_COUNTED: Final[Mapping[str, str]] = {
     "authority.ownership.balance_*": "a pace, a weight, or a part; what comes of it is judged",
     "authority.ownership.failures*": "the simulated game's code does not go wrong",
     "authority.actions.*": "nobody counts what is forgotten, or how much goes together",
-    "authority.edge.ring_ticks": "a weight, at work whenever `edge.datagrams` is met",
+    "authority.edge.ring_stretch": "a weight, at work whenever `edge.datagrams` is met",
     "authority.edge.part_size": "the size of a piece of what is sent",
     "authority.edge.room_ticks": "how far is looked back",
     "authority.proposals.keys_ticks": "how far is looked back for what an input has spawned",
