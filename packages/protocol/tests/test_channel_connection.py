@@ -459,6 +459,24 @@ def test_an_owed_ack_goes_out_with_the_next_call_and_is_not_acked_itself() -> No
     assert one.next_timer() is None
 
 
+def test_an_ack_that_many_packets_wait_for_is_due_at_once() -> None:
+    one, two = connection(Budget(rate=8e6, rate_min=8e6)), connection()
+    one.send(ORDERED, bytes(30_000))
+    due = []
+    for payload in one.payloads_to_send(0.0):
+        two.receive_payload(payload, 0.01)
+        due.append(two.ack_due_at)
+    at_once, later = LIMITS.acks.at_once_packets, pytest.approx(0.01 + LIMITS.acks.delay_s)
+    assert due[: at_once - 1] == [later] * (at_once - 1)
+    assert due[at_once - 1 :] == [0.01] * (len(due) - at_once + 1)
+    two.payloads_to_send(0.01)
+    assert two.ack_due_at is None
+    one.send(ORDERED, b"x")
+    (payload,) = one.payloads_to_send(0.01)
+    two.receive_payload(payload, 0.01)
+    assert two.ack_due_at == later
+
+
 def test_untagged_unreliable_messages_ask_for_no_ack_of_their_own() -> None:
     one, two = connection(), connection()
     one.send(SEQUENCED, b"x")

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.errors import CloseReason, WireError
+from sidereal.protocol.limits import MESSAGE_SIZE_MAX
 from sidereal.protocol.message.codec import (
     decode_authority_untrusted,
     decode_client_untrusted,
@@ -108,6 +112,30 @@ def test_every_message_is_read_on_its_own_channel_only(
         if channel != own_channel:
             with pytest.raises(WireError, match=f"channel {channel}"):
                 decode(channel, body)
+
+
+def test_records_that_are_given_to_a_shard_are_compressed() -> None:
+    rows = np.random.default_rng(1).bytes(32).ljust(400, b"\0") * 400
+    body = encode_message(Adopt(5, rows, b"inputs"))
+    assert len(body) < len(rows) / 10
+    assert decode_authority_untrusted(ShardChannel.LEASE, body) == Adopt(5, rows, b"inputs")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b"",
+        b"no stream",
+        zlib.compress(bytes(1000))[:-1],
+        zlib.compress(bytes(1000)) + b"x",
+        zlib.compress(bytes(MESSAGE_SIZE_MAX + 1)),
+    ],
+    ids=["nothing", "another", "cut short", "more behind it", "longer than a message"],
+)
+def test_what_is_no_compressed_records_is_malformed(rows: bytes) -> None:
+    body = msgspec.msgpack.encode([36, 5, rows, b""])
+    with pytest.raises(WireError, match="compressed"):
+        decode_authority_untrusted(ShardChannel.LEASE, body)
 
 
 def test_no_message_is_read_by_the_end_that_sends_it() -> None:

@@ -158,13 +158,12 @@ def test_ghosts_fit_their_channel_whatever_their_number() -> None:
 
 
 def test_an_outbox_waits_until_the_link_has_room() -> None:
-    sender = Sender()
-    adopt(sender, sender.shard, 131_073)
+    sender, messages = Sender(), 40
+    release(sender, sender.shard, messages * LIMITS.shards.rows_per_message)
     sender.flush(0.0)
-    first = len(sender.wire.sent)
-    assert 0 < first < 131_073 // LIMITS.shards.adopt_rows
+    assert 0 < len(sender.wire.sent) < messages
     assert sum(map(len, sender.wire.sent)) < 3 << 20
-    assert sum(1 for _ in sender.messages()) == -(-131_073 // LIMITS.shards.adopt_rows)
+    assert sum(1 for _ in sender.messages()) == messages
 
 
 def test_an_outbox_waits_for_no_ghosts_only_for_what_it_has_sent() -> None:
@@ -172,11 +171,11 @@ def test_an_outbox_waits_for_no_ghosts_only_for_what_it_has_sent() -> None:
     sender = Sender(Limits(shards=ShardLinkLimits(queued_size=4096)), wire)
     ghosts = [(bytes(1000), tag) for tag in range(10)]
     sender.send_ghosts(sender.shard, ghosts)
-    adopt(sender, sender.shard, 1)
+    release(sender, sender.shard, 1)
     sender.flush(0.0)
     assert not sender.shard.outbox
-    adopt(sender, sender.shard, LIMITS.shards.adopt_rows)
-    adopt(sender, sender.shard, 1)
+    release(sender, sender.shard, 1000)
+    release(sender, sender.shard, 1)
     sender.flush(0.0)
     sender.flush(0.0)
     assert len(sender.shard.outbox) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -27,6 +28,7 @@ LAYOUTS: Final = {
     64: "III",
     WHOLE: MOTION_LAYOUT + TRAITS_LAYOUT,
 }
+COMPRESSED_MAX: Final = 1 << 20
 VELOCITY_MAX: Final = 250.0
 SPIN_MAX: Final = 31.0
 COORDINATE_MAX: Final = 1000.0 * (1 << 31)
@@ -110,6 +112,18 @@ def read_full_records(value: Any) -> list[Body]:
         body_of(_read_row(octets, MOTION_LAYOUT + TRAITS_LAYOUT))
         for _ in range(len(value) // RECORD_SIZE)
     ]
+
+
+def read_compressed(value: Any) -> list[Body]:
+    """Read full records that are compressed."""
+    require(isinstance(value, bytes), "no bytes")
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(value, COMPRESSED_MAX)
+    except zlib.error:
+        raise Malformed("not compressed") from None
+    require(stream.eof and not stream.unused_data, "compressed records of another length")
+    return read_full_records(plain)
 
 
 def read_ghosts(body: bytes) -> Ghosts:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from .bodies import read_full_records
+from .bodies import read_compressed, read_full_records
 from .fields import (
     Check,
     boolean,
@@ -116,7 +116,7 @@ SHARD_LINK: Final[Link] = {
     3: Kind("Refused", 4, True, REFUSED, optional=1),
     34: Kind("Grant", 4, True, LEASES),
     35: Kind("Revoke", 4, True, LEASES),
-    36: Kind("Adopt", 4, True, {"tick": U32, "records": read_full_records, "inputs": rows("IIQ")}),
+    36: Kind("Adopt", 4, True, {"tick": U32, "records": read_compressed, "inputs": rows("IIQ")}),
     37: Kind("Release", 4, True, {"tick": U32, "entities": rows("II")}),
     38: Kind("Beat", 2, True, {"tick": U32, "early": integer(None, None)}),
     40: Kind(

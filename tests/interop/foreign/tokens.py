@@ -15,7 +15,7 @@ from .octets import Malformed, Octets, require
 VERSION: Final = b"NETCODE 1.02\0"
 CLIENTS: Final = 0x5349444552450104
 """Protocol id of the endpoint for clients."""
-SHARDS: Final = 0x5349444552455303
+SHARDS: Final = 0x5349444552455304
 """Protocol id of the endpoint for shards."""
 TOKEN_SIZE: Final = 2048
 REQUEST_SIZE: Final = 1078

@@ -32,5 +32,5 @@ class Address(NamedTuple):
 CLIENT_PROTOCOL_ID: Final = 0x5349_4445_5245_0104
 """netcode protocol id of the client endpoint; the last byte is the version."""
 
-SHARD_PROTOCOL_ID: Final = 0x5349_4445_5245_5303
+SHARD_PROTOCOL_ID: Final = 0x5349_4445_5245_5304
 """netcode protocol id of the shard endpoint; the last byte is the version."""

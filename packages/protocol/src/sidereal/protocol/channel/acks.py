@@ -54,6 +54,7 @@ class ReceivedPackets:
         "_lowest",
         "_newest_at",
         "newest",
+        "owed_count",
         "owed_since",
     )
 
@@ -61,6 +62,8 @@ class ReceivedPackets:
         self.newest = -1
         self.owed_since: float | None = None
         """Since when the peer waits for an ack; None if it does not."""
+        self.owed_count = 0
+        """For how many packets it does."""
         self._bits = 0
         self._newest_at = 0.0
         self._again = 0
@@ -94,8 +97,10 @@ class ReceivedPackets:
             self._bits |= 1 << -ahead
         if sequence < self._lowest[0]:
             self._lowest[0] = sequence
-        if ack_wanted and self.owed_since is None:
-            self.owed_since = now
+        if ack_wanted:
+            self.owed_count += 1
+            if self.owed_since is None:
+                self.owed_since = now
         return sequence
 
     @property
@@ -115,10 +120,18 @@ class ReceivedPackets:
         """Whether messages that are sent now carry an ack."""
         return self.owed_since is not None or self._again > 0
 
+    def due_at(self, limits: AckLimits) -> float | None:
+        """When an ack should leave at the latest; None if none is owed."""
+        if self.owed_since is None:
+            return None
+        waits = self.owed_count < limits.at_once_packets
+        return self.owed_since + limits.delay_s * waits
+
     def acks_sent(self) -> None:
         """Note that an ack went out: none is owed now."""
         self._again = REPEATS if self.owed_since is not None else max(0, self._again - 1)
         self.owed_since = None
+        self.owed_count = 0
         self._lowest = [_NOTHING, self._lowest[0], self._lowest[1]]
 
 

@@ -369,8 +369,7 @@ class Connection:
     @property
     def ack_due_at(self) -> float | None:
         """When an ack should leave at the latest; None if none is owed."""
-        owed_since = self._received.owed_since
-        return None if owed_since is None else owed_since + self._ack_limits.delay_s
+        return self._received.due_at(self._ack_limits)
 
     def _has_waiting(self, is_reliable: bool) -> bool:
         return any(

@@ -36,6 +36,8 @@ class AckLimits:
         words: words of an ack that travels beside messages; a wider one goes in a packet of its
             own.
         delay_s: an ack that found no message to travel with waits no longer.
+        at_once_packets: nor does one that so many packets wait for: their sender may have filled
+            its window with them.
         late_s: how long after a packet was given up its ack may still come.
         reorder_packets: a packet is given up when so many later ones were acked.
         reorder_packets_max: how far that number grows when packets given up turn out to have been
@@ -48,6 +50,7 @@ class AckLimits:
     span_packets: int = ACK_SPAN_MAX
     words: int = ACK_WORDS_PACKED_MAX
     delay_s: float = 0.02
+    at_once_packets: int = 16
     late_s: float = 2.0
     reorder_packets: int = 3
     reorder_packets_max: int = 64

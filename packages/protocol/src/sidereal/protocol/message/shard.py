@@ -98,7 +98,7 @@ class Adopt(_Message, frozen=True, tag=36):
 
     Attributes:
         tick: the handover's tick.
-        rows: `Schema.full_record`[n], each as of its own tick.
+        rows: `Schema.full_record`[n], each as of its own tick; compressed as they travel.
         inputs: `INPUT_ROW`[m], what the pilots of these have held since then (from the input
             on that is the newest in the row, if it is known), in order. The new owner flies them
             from the row's tick to its own.
