@@ -38,11 +38,16 @@ GAME = declare(Game("wobbling", parts=[frontier.flight, frontier.rocks, frontier
 
 
 class Rig:
-    """One world, one shard, a network without delay, and a server that can be made to stand."""
+    """One world, one shard, a network without delay, and a server that can be made late.
+
+    Attributes:
+        frozen: whether the server stands still.
+        tick_takes_s: how long each of its ticks takes, beside a tenth more in which none begins.
+    """
 
     def __init__(self) -> None:
         rng = np.random.default_rng(3)
-        self.now, self.frozen = 0.0, False
+        self.now, self.frozen, self.tick_takes_s = 0.0, False, 0.0
         self.authority = Replicator(
             game=GAME,
             rules=RULES,
@@ -71,24 +76,41 @@ class Rig:
             wall_now=WALL,
             seed=1,
         )
-        self.waiting: list[tuple[bytes, Address]] = []
+        self.waiting: list[tuple[float, bytes]] = []
+        self.busy_until = 0.0
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / STEP_S)):
             self.now += STEP_S
-            wall_now = WALL + self.now
-            self.waiting += [(datagram, SHARD) for datagram, _ in self.shard.turn(self.now)]
-            if not self.frozen:
-                self._run_authority(wall_now)
+            self.waiting += [(self.now, datagram) for datagram, _ in self.shard.turn(self.now)]
+            if not self.frozen and self.now > self.busy_until - STEP_S / 2:
+                self._run_authority()
 
-    def _run_authority(self, wall_now: float) -> None:
-        waiting, self.waiting = self.waiting, []
-        self.authority.receive_shards(waiting, self.now, wall_now)
+    def _run_authority(self) -> None:
+        if self.busy_until:
+            self._send(stepped=True)
+            self.busy_until = 0.0
         while True:
-            for datagram, _ in self.authority.turn(self.now, wall_now).shards:
-                self.shard.receive_datagram(datagram, AUTHORITY, self.now)
+            self._take_in()
+            stepped = self.authority.advance(self.now)
+            if stepped and self.tick_takes_s:
+                self.busy_until = self.now + self.tick_takes_s
+                self.authority.ticks.hold(self.now + 1.1 * self.tick_takes_s)
+                return
+            self._send(stepped=stepped)
             if self.authority.next_timer() > self.now:
                 return
+
+    def _take_in(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for at, datagram in waiting:
+            self.authority.receive_shards([(datagram, SHARD)], at, WALL + at)
+
+    def _send(self, *, stepped: bool) -> None:
+        self._take_in()
+        outgoing = self.authority.collect(self.now, WALL + self.now, stepped=stepped)
+        for datagram, _ in outgoing.shards:
+            self.shard.receive_datagram(datagram, AUTHORITY, self.now)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])
@@ -101,6 +123,22 @@ def test_a_shard_outlives_a_server_that_stood_still(seconds: float) -> None:
     rig.run(seconds)
     rig.frozen = False
     rig.run(3.0)
+    left = [note for note in rig.authority.notes.take() if note.event == "shard_left"]
+    assert left == []
+    assert rig.shard.closed is None
+    assert columns.tick[columns.rows()].min() >= rig.authority.tick - 2
+
+
+@pytest.mark.parametrize("tick_takes_s", [0.1, 0.225, 0.5])
+def test_a_shard_outlives_a_server_whose_ticks_take_too_long(tick_takes_s: float) -> None:
+    """Each of them is shorter than what is taken for a stall, or longer."""
+    rig = Rig()
+    rig.run(1.5)
+    columns = rig.authority.world.columns
+    rig.tick_takes_s = tick_takes_s
+    rig.run(5.0)
+    rig.tick_takes_s = 0.0
+    rig.run(2.0)
     left = [note for note in rig.authority.notes.take() if note.event == "shard_left"]
     assert left == []
     assert rig.shard.closed is None

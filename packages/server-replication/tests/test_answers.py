@@ -27,7 +27,7 @@ class Link:
 
     def __init__(self) -> None:
         self.shard = SimpleNamespace(
-            peer=5, shard=1, newest_tick=0, ahead_until=-1, has_answered=False
+            peer=5, shard=1, newest_tick=0, waits_until=-1, has_answered=False
         )
         self.fenced = False
 

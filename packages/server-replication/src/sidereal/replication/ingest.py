@@ -315,7 +315,7 @@ class Ingest:
                     shard.faults += count
 
     def _is_forgiven(self, shard: Shard, verdict: Verdict, tick: int) -> bool:
-        """Tell whether a refusal is not the shard's fault: we stood still, or a rule failed."""
+        """Tell whether a refusal is not the shard's fault: we were late, or a rule failed."""
         late = verdict in (Verdict.FUTURE_TICK, Verdict.TOO_MANY)
         ahead = late and tick <= shard.ahead_until
         return ahead or verdict is Verdict.RULE_FAILED

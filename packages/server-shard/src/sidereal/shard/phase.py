@@ -72,9 +72,10 @@ class TickPhase:
             self._begins.extend(latest)
             begin = min(latest)
 
-        # Within half a tick: the estimate is hardly further off, and a stall must not add up.
+        # Within a tick: a beat leaves when the server is done with the tick that it tells of, so
+        # the estimate is that much too late. A stall must not add up.
         trim = self._trim + _clip(LEAD_GAIN * (lead_s - LEAD_S), SHIFT_S_MAX)
-        self._trim = _clip(trim, self._tick_s / 2)
+        self._trim = _clip(trim, self._tick_s)
 
         error = begin - rtt_s - LEAD_S + self._trim - self._origin
         if abs(error) > self._limits.jump_ticks * self._tick_s:

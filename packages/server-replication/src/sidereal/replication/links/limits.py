@@ -135,6 +135,7 @@ class ShardLinkLimits:
             tick in which it comes.
         steps: durations of ticks kept per shard, for percentiles.
         stall_s: a gap between two of our own ticks from which on silence is not the shards' fault.
+        beats: a shard may go by the earliest of so many beats that it was sent last.
         late_s: a shard's newest proposal is called no later than this.
         adopt_rows: entities per `Adopt`.
         rows_per_message: rows per `Grant`, `Revoke` and `Release`.
@@ -165,6 +166,7 @@ class ShardLinkLimits:
     asks_saved_ticks: int = 5
     steps: int = 4096
     stall_s: float = 0.25
+    beats: int = 20
     late_s: float = 1.0
     adopt_rows: int = 400
     rows_per_message: int = 10_000

@@ -104,6 +104,8 @@ class ShardLink(ShardSender):
         self._waiting: Counter[int] = Counter()
         self._barred: dict[str, float] = {}
         self._attended_at = now
+        # The other half is for its lead, and for what it takes to follow a clock that slips.
+        self._late_s_max = limits.proposals.future_ticks / 2 * rules.tick_s
         self._volume = Volume(schema, self._limits, spawning=spawning, actions=actions)
         # Asks that came while we stood still have room beside all else.
         asks = self._limits.allowed_share * self._volume.asks * rules.tick_hz
@@ -132,15 +134,12 @@ class ShardLink(ShardSender):
                 self._gone.append((event.peer, event.reason))
 
     def notice_stall(self, tick: int, now: float) -> None:
-        """Find out whether we stood still, before anybody is judged; once per tick."""
-        stalled_s = now - self._attended_at
-        self._attended_at = now
-        if stalled_s > self._limits.stall_s:
-            for shard in self.shards:
-                # Our clock stood still, the shard went on: it is that far ahead, and waits for us.
-                shard.heard_at += stalled_s
-                shard.adopting_since = max(shard.adopting_since, now + stalled_s)
-                shard.ahead_until = tick + math.ceil(stalled_s / self._rules.tick_s)
+        """Find out whether we are late or stood still, before anybody is judged; once per tick."""
+        stalled_s, self._attended_at = now - self._attended_at, now
+        for shard in self.shards:
+            shard.note_late(tick, now, self._late_s_max, self._rules.tick_s)
+            if stalled_s > self._limits.stall_s:
+                shard.note_stall(tick, now, stalled_s, self._rules.tick_s)
 
     def attend(self, tick: int, now: float) -> Attendance:
         """Act on the inbox and on silence; once per tick."""
@@ -352,6 +351,7 @@ class ShardLink(ShardSender):
         self._barred.pop(hello.name, None)
         shard = self.shards.add(peer, hello, now)
         shard.messages.at = shard.adopting_since = now
+        shard.note_beat(tick, now, self._rules.tick_s)
         self._allow(shard, 0.0)
         self._post(shard, ShardWelcome(shard.shard, self._rules, tick))
         return shard

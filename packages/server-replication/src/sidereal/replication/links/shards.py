@@ -65,7 +65,9 @@ class Shard:
         wants_ids: whether it is to be granted ids for what it spawns.
         ids_from: tick from which it may be granted some again.
         lost_at: tick at which it last lost a sector or an entity to others.
-        ahead_until: tick up to which records from the future are not its fault: we stood still.
+        begins: of the newest beats that it was sent, when tick 0 would have begun by them.
+        ahead_until: tick up to which records from the future are not its fault: we were late.
+        waits_until: tick up to which it waits for us, as we stood still.
         load: what it last said of itself.
         step_us: uint32[n], the durations it reported, newest last.
         step_s: what a tick takes it, averaged over the last second; 0 before it has told.
@@ -105,7 +107,9 @@ class Shard:
     wants_ids: bool = True
     ids_from: int = 0
     lost_at: int = -1 << 31
+    begins: deque[float] = field(default_factory=deque)
     ahead_until: int = -1
+    waits_until: int = -1
     load: Load | None = None
     step_us: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint32))
     step_s: float = 0.0
@@ -119,6 +123,26 @@ class Shard:
         before = self.state
         self.state = TRANSITIONS.get((before, signal), before)
         return self.state is not before
+
+    def note_beat(self, tick: int, now: float, tick_s: float) -> None:
+        """Note that it was told that a tick begins."""
+        self.begins.append(now - tick * tick_s)
+
+    def note_late(self, tick: int, now: float, late_s_max: float, tick_s: float) -> None:
+        """Note when a tick begins: if we are late, the shard may be as far ahead.
+
+        Ticks that each take too long add up, as much as one does in which we stood still. A shard
+        goes by the beats that it has heard, and never counts down.
+        """
+        late_s = now - tick * tick_s - min(self.begins)
+        if late_s > late_s_max:
+            self.ahead_until = max(self.ahead_until, tick + math.ceil(late_s / tick_s))
+
+    def note_stall(self, tick: int, now: float, stalled_s: float, tick_s: float) -> None:
+        """Note that our clock stood still: the shard went on, and waits for us."""
+        self.heard_at += stalled_s
+        self.adopting_since = max(self.adopting_since, now + stalled_s)
+        self.waits_until = tick + math.ceil(stalled_s / tick_s)
 
     def receive_proposal(self, runs: list[Rows], tick: int, now: float) -> None:
         """Keep a proposal for the next tick, and take it as a sign of life."""
@@ -238,6 +262,7 @@ class Shards:
             code=hello.code,
             spare=hello.spare,
             limits=self._limits,
+            begins=deque(maxlen=self._limits.beats),
             events=Numbers(self._limits.events_remembered),
             quota=Quota(self._limits.events_per_tick, self._limits.events_saved_ticks),
             asks=Quota(self._limits.asks_per_tick, self._limits.asks_saved_ticks),

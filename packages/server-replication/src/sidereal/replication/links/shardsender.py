@@ -139,6 +139,7 @@ class ShardSender:
         for shard in self.shards:
             ahead_s = (shard.newest_tick - tick) * self._rules.tick_s
             lead_s = max(ahead_s + now - shard.arrived_at, -self._limits.late_s)
+            shard.note_beat(tick, now, self._rules.tick_s)
             beat = Beat(tick, round(lead_s * 1e6))
             self.endpoint.send(shard.peer, ShardChannel.BEAT, encode_message(beat))
 

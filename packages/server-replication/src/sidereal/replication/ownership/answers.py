@@ -115,7 +115,7 @@ class Answers:
             before.silent_ticks += shard.newest_tick == heard.get(shard.peer)
             self._asked[player.net_id] = before
             self._waiting[shard.peer] += waits
-            since = max(before.since, shard.ahead_until)
+            since = max(before.since, shard.waits_until)
             if waits and self._is_overdue(before, tick - since):
                 text = f"it left the inputs of {player.name!r} without an answer"
                 self._shards.fence(shard, CloseReason.FENCED, now, text)
