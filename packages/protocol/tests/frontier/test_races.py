@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from sidereal.game import Game, Motion, WorldBuilder
 from sidereal.games import frontier
 from sidereal.games.frontier.trade.races import (
@@ -11,6 +13,7 @@ from sidereal.games.frontier.trade.races import (
     GATE,
     GATES,
     LEG_MIN,
+    TICK_S,
     Best,
     Fastest,
     Gate,
@@ -19,6 +22,7 @@ from sidereal.games.frontier.trade.races import (
     finish,
     place_gates,
     races,
+    takes_its_time,
 )
 from sidereal.testing import Player, World
 
@@ -96,6 +100,19 @@ def test_no_tick_of_a_lap_over_a_border_is_lost(sidereal_world: Worlds) -> None:
     assert abs(world[Laps].best[ship] - 181) <= 1  # 905 units at 100 units/s
     assert world[Laps].lost[ship] == 0
     assert world[Lap].next[ship] == 1
+
+
+def test_there_is_always_time_for_one_gate_and_for_more_by_the_ticks_between() -> None:
+    def is_believed(passed: int, ticks: int) -> bool:
+        was, now = np.array([1]), np.array([1 + passed])
+        since = np.array([65])
+        lap = Lap(next=was, since=since), Lap(next=now, since=since)
+        return bool(takes_its_time(*lap, np.array([ticks * TICK_S]))[0])
+
+    assert is_believed(1, 1)  # what the server has was said again a tick ago
+    assert not is_believed(2, LEG_MIN // 2)
+    assert is_believed(2, LEG_MIN)
+    assert not is_believed(3, LEG_MIN)
 
 
 def test_the_course_lies_on_borders() -> None:
