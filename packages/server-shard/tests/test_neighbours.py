@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.shard.neighbours import find_pairs
+from sidereal.shard.neighbours import COMPARED_MAX, find_pairs
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
@@ -49,3 +49,16 @@ def test_nobody_has_no_neighbours() -> None:
     assert len(find_pairs(np.zeros(1), np.zeros(1), nobody, np.zeros(1, np.int64), 1.0)) == 0
     assert len(find_pairs(np.zeros(1), np.zeros(1), np.zeros(1, np.int64), nobody, 1.0)) == 0
     assert len(find_pairs(np.zeros(1), np.zeros(1), nobody, nobody, 1.0).nearest()) == 0
+
+
+def test_among_many_are_the_same_pairs_as_among_few_of_them() -> None:
+    rng = np.random.default_rng(3)
+    x, y = np.round(rng.uniform(0.0, 300.0, (2, 260)))  # many are exactly at the edge
+    rows, reach = np.arange(260), np.repeat([5.0, 13.0], 130)
+    assert len(rows) ** 2 > COMPARED_MAX > 20 * len(rows)
+    many = find_pairs(x, y, rows, rows, reach)
+    few = [find_pairs(x, y, some, rows, reach) for some in np.split(rows, 13)]
+    assert len(many) > 200
+    for name in ("a", "b", "distance"):
+        parts = np.concatenate([getattr(part, name) for part in few])
+        np.testing.assert_array_equal(getattr(many, name), parts)

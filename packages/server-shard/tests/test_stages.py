@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from sidereal.game import (
 from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import GameFailedError
+from sidereal.protocol.message.codec import INPUT_ROW
 from sidereal.protocol.message.inputs import Input, RoutedInput
 from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
@@ -333,7 +335,37 @@ def test_a_model_that_raises_while_an_adopted_entity_is_flown_is_named() -> None
     with pytest.raises(
         GameFailedError, match=r"model staged.fly raised ZeroDivisionError at tick 99"
     ):
-        simulation.apply(Adopt(100, rows.tobytes(), b""), 100)
+        simulation.apply(Adopt(98, rows.tobytes(), b""), 100)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "drag", "wanted"),
+    [
+        ([], 1.0, range(97, 101)),
+        ([(1, 1, 0)], 1.0, range(61, 101)),
+        ([], 0.5, [97, *range(61, 101)]),
+    ],
+)
+def test_an_old_row_that_models_leave_as_it_is_holds_up_to_the_handover(
+    inputs: list[tuple[int, int, int]], drag: float, wanted: Sequence[int]
+) -> None:
+    game, flown = make_game(), list[int]()
+
+    @game.model(Motion, reads=(Stick,), stage=Stage.TICK)
+    def fly(own: Rows) -> None:
+        flown.append(own.tick)
+        own[Motion].vx *= drag
+
+    simulation = simulate(game, [])
+    rows = np.zeros(1, schema_of(declare(game)).full_record)
+    rows["id"], rows["epoch"], rows["tick"], rows["kind"] = 1, 1, 60, CRAFT
+    rows["radius"], rows["mass"], rows["vx"] = 1.0, 1.0, 20.0
+    told = np.array(inputs, INPUT_ROW).tobytes()
+    simulation.apply(Adopt(97, rows.tobytes(), told), 100)
+    assert flown == [*wanted]
+    speeds = 20.0 * drag ** np.arange(1, 41)
+    places, _ = simulation.bodies.ring.places(np.arange(90, 101), simulation.bodies.rows())
+    np.testing.assert_allclose(places, speeds.cumsum()[29:] * RULES.tick_s)
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,13 @@ class Bodies:
             int64[n] rows.
         """
         rows = self._population.load(records, own=True)
+        self.move_on(rows, tick)
+        return rows
+
+    def move_on(self, rows: Ints, tick: ArrayLike) -> None:
+        """Move bodies that have just been adopted along straight lines to a tick, or one each."""
         self._population.follow(rows, tick, self._rules.tick_s)
         self.columns.tick[rows] = tick
-        return rows
 
     def trace(self, rows: Ints, tick: int) -> None:
         """Tell the ring how bodies have come that have moved evenly since it knows of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -24,18 +25,52 @@ _NO_COMPONENT: Final = 1
 
 
 class _Everybody(NamedTuple):
-    """Rows of a population, ascending, [n], with what queries ask of them."""
+    """Rows of a population, ascending, [n], with what queries ask of them.
+
+    Attributes:
+        odd: int64[m], places in these of who has other components than its kind begins with.
+        masks: uint64[m], of the components that those have.
+    """
 
     rows: Ints
-    masks: NDArray[np.uint64]
     kinds: NDArray[np.uint8]
+    odd: Ints
+    masks: NDArray[np.uint64]
 
     @classmethod
     def of(cls, population: Population, ghosts: bool) -> _Everybody:
         """Look at the bodies of a population, or at its ghosts as well."""
         columns = population.columns
         rows = columns.rows() if ghosts else population.own_rows()
-        return cls(rows, columns.mask[rows], columns["kind"][rows])
+        kinds, masks = columns["kind"][rows], columns.mask[rows]
+        odd = np.flatnonzero(masks != columns.schema.masks[kinds])
+        return cls(rows, kinds, odd, masks[odd])
+
+
+class _Asked(NamedTuple):
+    """What some queries want.
+
+    Attributes:
+        wanted: mask of the components.
+        kinds: bool[256], by a kind's number, whether it may be that one.
+        begin_so: bool[256], likewise, whether it begins with all that is wanted, too.
+    """
+
+    wanted: np.uint64
+    kinds: NDArray[np.bool_]
+    begin_so: NDArray[np.bool_]
+
+
+class _Floats(NamedTuple):
+    """Where the numbers of some records are that may be something else than finite.
+
+    Attributes:
+        together: columns of components, [k, capacity], those of one and of one type as one.
+        held: records of controls, whose columns are others in every tick, and names of theirs.
+    """
+
+    together: list[NDArray[Any]]
+    held: list[tuple[type[Record], str]]
 
 
 class Queries:
@@ -60,9 +95,10 @@ class Queries:
         self._held: dict[type[Record], Record] = {}
         self._rows: dict[tuple[Any, ...], Ints] = {}
         self._all: dict[bool, _Everybody] = {}
+        self._asked: dict[tuple[Any, ...], _Asked] = {}
         self._rows_version = -1
         self._structs: dict[type[Record], Record] = {}
-        self._floats: dict[type[Record], tuple[str, ...]] = {}
+        self._floats: dict[tuple[type[Record], ...], _Floats] = {}
         self._capacity = 0
 
     def hold(self, records: Records) -> None:
@@ -159,22 +195,41 @@ class Queries:
                 f"{record.record_name} is not declared: no kind, model or rule mentions it; "
                 f"say part.declare({record.__name__})"
             )
-        if self._capacity != there.capacity:  # growing has replaced the arrays
-            self._structs.clear()
-            self._capacity = there.capacity
+        if self._capacity != there.capacity:
+            self._begin_anew()
         found = self._structs.get(record)
         if found is None:
             arrays = {f.name: there[column_of(record, f)] for f in record.fields.values()}
             found = self._structs[record] = as_columns(record, arrays)
         return found
 
-    def floats(self, record: type[Record]) -> tuple[str, ...]:
-        """Name the columns of a record that can be something else than finite."""
-        names = self._floats.get(record)
-        if names is None:
-            floats = (name for name, field in record.fields.items() if field.dtype.kind == "f")
-            names = self._floats[record] = tuple(floats)
-        return names
+    def floats(self, records: tuple[type[Record], ...]) -> Iterator[NDArray[Any]]:
+        """Give all columns of records that can be something else than finite."""
+        if self._capacity != len(self.population.columns.alive):
+            self._begin_anew()
+        found = self._floats.get(records)
+        if found is None:
+            found = self._floats[records] = self._find_floats(records)
+        yield from found.together
+        for record, name in found.held:
+            yield getattr(self._held_for_all(record), name)
+
+    def _find_floats(self, records: tuple[type[Record], ...]) -> _Floats:
+        together, held = list[NDArray[Any]](), list[tuple[type[Record], str]]()
+        for record in records:
+            floats = [field for field in record.fields.values() if field.dtype.kind == "f"]
+            if record in self._components:
+                names = [column_of(record, field) for field in floats]
+                together += self.population.columns.blocks.together(names)
+            else:
+                held += [(record, field.name) for field in floats]
+        return _Floats(together, held)
+
+    def _begin_anew(self) -> None:
+        """Forget where columns were: growing has replaced them."""
+        self._structs.clear()
+        self._floats.clear()
+        self._capacity = self.population.columns.capacity
 
     def _held_for_all(self, record: type[Record]) -> Record:
         """Give what is held, by row: nothing by those for whom there was no row yet."""
@@ -191,18 +246,33 @@ class Queries:
         everybody = self._all.get(ghosts)
         if everybody is None:
             everybody = self._all[ghosts] = _Everybody.of(self.population, ghosts)
-        rows, masks, kinds = everybody
-        wanted, match = 0, np.ones(len(rows), np.bool_)
+        asked = self._asked.get(queries)
+        if asked is None:
+            asked = self._asked[queries] = self._ask(queries)
+        match = asked.begin_so[everybody.kinds]
+        if len(everybody.odd):
+            has = everybody.masks & asked.wanted == asked.wanted
+            match[everybody.odd] = asked.kinds[everybody.kinds[everybody.odd]] & has
+        found = everybody.rows[match]
+        found.flags.writeable = False
+        return found
+
+    def _ask(self, queries: tuple[type[Component] | Kind, ...]) -> _Asked:
+        """Look up what queries want of an entity.
+
+        Raises:
+            GameError: one of them is no component and no kind.
+        """
+        wanted, kinds = 0, np.ones(KIND_NUMBERS, np.bool_)
         for query in queries:
             check_query(query)
             if isinstance(query, Kind):
-                match &= kinds == self._kinds.get(query.name, 0)
+                kinds &= np.arange(KIND_NUMBERS) == self._kinds.get(query.name, 0)
             else:
                 wanted |= self._masks.get(query, _NO_COMPONENT)
-        match &= masks & np.uint64(wanted) == wanted
-        found = rows[match]
-        found.flags.writeable = False
-        return found
+        mask = np.uint64(wanted)
+        begin_so = kinds & (self.population.columns.schema.masks & mask == mask)
+        return _Asked(mask, kinds, begin_so)
 
 
 def _spread(values: Record, rows: Ints, capacity: int) -> Record:

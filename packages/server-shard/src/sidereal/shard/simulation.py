@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sidereal.game.declarations import Declarations
 from sidereal.game.logic import Stage
@@ -33,7 +32,7 @@ from sidereal.protocol.message.shard import (
 )
 from sidereal.protocol.message.shard import Shadows as ShadowsMessage
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.arrays import take_rows
+from sidereal.protocol.state.arrays import Rows, take_rows
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import BODY, Schema
 from sidereal.protocol.state.stream import GONE
@@ -134,7 +133,8 @@ class Simulation:
             records = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
             inputs = decode_rows_untrusted(message.inputs, INPUT_ROW, ROWS_MAX)
             self._records_given += len(records)
-            self._adopt(*self._early.put_by(self.bodies.valid(records), inputs, tick), tick)
+            records, inputs = self._early.put_by(self.bodies.valid(records), inputs, tick)
+            self._adopt(records, inputs, message.tick, tick)
         elif isinstance(message, Release):
             records = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
             self.ghosts.release(records["id"], records["epoch"], message.tick)
@@ -167,7 +167,7 @@ class Simulation:
         elif not self._early.hold(message):
             self._controls_unclaimed += 1
 
-    def show_ghosts(self, batches: Sequence[tuple[int, NDArray[np.void]]], tick: int) -> None:
+    def show_ghosts(self, batches: Sequence[tuple[int, Rows]], tick: int) -> None:
         """Take in what the replication server tells of ghosts, between two ticks.
 
         Args:
@@ -210,7 +210,7 @@ class Simulation:
         Raises:
             GameFailedError: a model or a system raised, or left what it may not.
         """
-        self._adopt(*self._early.take(tick - 1), tick - 1)
+        self._adopt(*self._early.take(tick - 1), told=0, tick=tick - 1)
         for message in self._early.take_controls():
             self.take_input(message)
         self.shadows.begin_anew(self._repairs.run(tick - 1))
@@ -306,7 +306,7 @@ class Simulation:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _adopt(self, records: NDArray[np.void], inputs: NDArray[np.void], tick: int) -> None:
+    def _adopt(self, records: Rows, inputs: Rows, told: int, tick: int) -> None:
         if len(records) == 0:
             return
         refused = self.bodies.refused
@@ -322,7 +322,7 @@ class Simulation:
         self._drop(held[held >= 0])
         rows = self.bodies.adopt(news, self._adoption.begins(news, tick))
         self._take_in(rows, news["tick"])
-        self._adoption.replay(rows, inputs, tick)
+        self._adoption.replay(rows, inputs, told, tick)
         self._enter(rows)
         self._repairs.expect_adopted(rows)
         self._adopted += len(rows)
@@ -364,7 +364,7 @@ class Simulation:
         if len(records):
             self._let_be_born(records, since, tick)
 
-    def _let_be_born(self, records: NDArray[np.void], since: Ints, tick: int) -> None:
+    def _let_be_born(self, records: Rows, since: Ints, tick: int) -> None:
         """Take in what was spawned, each in some tick."""
         born = self.population.load(records, own=True)
         self._take_in(born, since)

@@ -6,7 +6,8 @@ an order of their own: new ones at the end, and the last one fills the place of 
 pymunk's body addresses, once, before it uses it: so indices into them can be trusted.
 
 pymunk integrates position first, by the velocity it finds, and solves contacts afterwards: what
-was written to the velocities before a step is what moves the bodies in it.
+was written to the velocities before a step is what moves the bodies in it. After a step pymunk has
+what the columns have, headings included: nobody's motion follows from who came or went meanwhile.
 """
 
 from __future__ import annotations
@@ -130,9 +131,9 @@ class Space:
         addresses = []
         touches = (column.tolist() for column in shapes[2:])
         # 30 µs per body, when it is adopted, 10 for a sensor in the place of another one; the
-        # position must be right before the shape is indexed, the rest is written in one go below.
-        for row, (x, y), (r, m), category, mask, sensor, bounce, group in zip(
-            rows.tolist(), state[:, :2].tolist(), sizes.tolist(), *touches, strict=True
+        # position must be right before the shape is indexed, and the velocity is none by then.
+        for row, (x, y, angle, vx, vy, spin), (r, m), category, mask, sensor, bounce, group in zip(
+            rows.tolist(), state.tolist(), sizes.tolist(), *touches, strict=True
         ):
             if row in self._index_of:
                 raise LocalProtocolError(f"row {row} is in the space already")
@@ -144,13 +145,13 @@ class Space:
             circle.elasticity = math.sqrt(bounce)  # pymunk multiplies both shapes'
             circle.filter = pymunk.ShapeFilter(group=group, categories=category, mask=mask)
             self._space.add(body, circle)
+            body.angle, body.velocity, body.angular_velocity = angle, (vx, vy), spin
             self._index_of[row] = len(self._circles)
             self._circles.append(circle)
             addresses.append(body.id)
         self.rows = np.concatenate([self.rows, rows])
         self._addresses = np.concatenate([self._addresses, np.array(addresses, dtype=np.uintp)])
         self._is_checked = False
-        self.place(motion)
 
     def remove(self, rows: Ints) -> None:
         """Take bodies out of the space, between steps.
@@ -223,7 +224,7 @@ class Space:
         rows = self.rows
         for column, name in enumerate(MOTION_FIELDS):
             motion[name][rows] = state[:, column]
-        motion["heading"][rows] = wrap_angle(state[:, 2])
+        self._wrap(motion["heading"], state[:, MOTION_FIELDS.index("heading")])
 
     def touches(self) -> Touches:
         """Tell who touched whom in the last step, sensors included."""
@@ -249,6 +250,14 @@ class Space:
         addresses = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
         known, rows = self._rows_by_address
         return np.asarray(rows[np.searchsorted(known, addresses)].reshape(-1, 2).T)
+
+    def _wrap(self, heading: Floats, angles: Floats) -> None:
+        """Put headings back into [-π, π) that a step has brought beyond: here, and in pymunk."""
+        beyond = np.flatnonzero((angles < -math.pi) | (angles >= math.pi))
+        wrapped = wrap_angle(angles[beyond])
+        heading[self.rows[beyond]] = wrapped
+        for index, angle in zip(beyond.tolist(), wrapped.tolist(), strict=True):  # 1 µs each
+            self._circles[index].body.angle = angle
 
     def _append(self, row: int, circle: pymunk.Circle) -> None:
         """Note that a body was let in behind all others."""

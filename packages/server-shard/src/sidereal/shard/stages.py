@@ -7,7 +7,7 @@ them is a `GameFailedError`, which names what ran: then the shard ends (`service
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -92,7 +92,8 @@ class Stages:
         }
         self._able = {model: _components_of(model) for model in declared.models}
         self._places = {one: at for at, one in enumerate(every)}
-        self.costs = Costs([_words_for(one) for one in every], rules.tick_s)
+        self._words = {one: _words_for(one) for one in every}
+        self.costs = Costs([*self._words.values()], rules.tick_s)
         self._models: dict[Stage, list[Model]] = {
             stage: [model for model in declared.models if model.stage is stage] for stage in Stage
         }
@@ -233,15 +234,43 @@ class Stages:
         Raises:
             GameFailedError: as of `fly`.
         """
-        kept = [
-            (column, column[rows].copy())
-            for component in self._beside_motion
-            for there in [self._queries.columns(component)]
-            for column in (getattr(there, name) for name in component.fields)
-        ]
+        kept = self._keep(self._beside_motion, rows)
         self._fly(rows, tick, records, _spawn_nothing, step)
         for column, values in kept:
             column[rows] = values
+
+    def are_steady(self, rows: Ints, tick: int) -> NDArray[np.bool_]:
+        """Tell which bodies models leave on their straight lines if nobody holds anything.
+
+        Args:
+            rows: int64[n]
+            tick: with which that is tried.
+
+        Returns:
+            bool[n]
+
+        Raises:
+            GameFailedError: as of `fly`.
+        """
+        kept = self._keep({Motion, *self._beside_motion}, rows)
+        nothing = np.zeros(len(rows), np.uint64)
+        self._fly(rows, tick, nothing, _spawn_nothing, lambda dt: None)
+        steady = np.ones(len(rows), np.bool_)
+        for column, values in kept:
+            steady &= column[rows] == values
+            column[rows] = values
+        return steady
+
+    def _keep(
+        self, components: Iterable[type[Component]], rows: Ints
+    ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Give columns of components, each with what some rows have in it."""
+        return [
+            (column, column[rows].copy())
+            for component in components
+            for there in [self._queries.columns(component)]
+            for column in (getattr(there, name) for name in component.fields)
+        ]
 
     def _fly(
         self,
@@ -322,7 +351,7 @@ class Stages:
         self._call(system, step)
         self._judge(system, step.used)
         if guard is not None:
-            guard.look(_words_for(system), self._tick)
+            guard.look(self._words[system], self._tick)
 
     def _call(self, one: Model | System, argument: Any) -> None:
         """Run code of the game.
@@ -333,7 +362,7 @@ class Stages:
         try:
             one.function(argument)
         except (Exception, SystemExit) as error:  # a game is somebody else's code
-            what = _words_for(one)
+            what = self._words[one]
             said = " ".join(str(error).split())
             if not said.startswith(what):
                 raised = f"{what} raised {type(error).__name__} at tick {self._tick}"
@@ -343,8 +372,8 @@ class Stages:
             raise GameFailedError(what, self._tick, said) from error
 
     def _judge(self, one: Model | System, records: tuple[type[Record], ...]) -> None:
-        check_finite(self._queries, _words_for(one), self._tick, records)
-        check_parents(self._population, _words_for(one), self._tick, records)
+        check_finite(self._queries, self._words[one], self._tick, records)
+        check_parents(self._population, self._words[one], self._tick, records)
 
 
 def _spawn_nothing(rows: Ints, kind: Kind, which: Ints, components: Sequence[Component]) -> None:

@@ -22,7 +22,7 @@ from sidereal.shard.population import Population
 from sidereal.shard.queries import Queries
 
 
-def check_finite(queries: Queries, what: str, tick: int, records: Iterable[type[Record]]) -> None:
+def check_finite(queries: Queries, what: str, tick: int, records: tuple[type[Record], ...]) -> None:
     """Look for numbers that are not finite in all that was written or may have been.
 
     Args:
@@ -35,15 +35,23 @@ def check_finite(queries: Queries, what: str, tick: int, records: Iterable[type[
         GameFailedError: there is one.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        for record in records:
-            there = queries.columns(record)
-            for name in queries.floats(record):
-                values: NDArray[Any] = getattr(there, name)
-                if math.isfinite(np.add.reduce(values)):  # 1 µs of 2,000
-                    continue
-                wrong = np.flatnonzero(~np.isfinite(values))
-                if len(wrong) == 0:  # only their sum is too large
-                    continue
+        for block in queries.floats(records):  # a component's, of one type: 4 µs of 6 times 2,000
+            if not math.isfinite(np.add.reduce(block, axis=None)):
+                _blame(queries, what, tick, records)
+
+
+def _blame(queries: Queries, what: str, tick: int, records: Iterable[type[Record]]) -> None:
+    """Name the first number that is not finite; there is none if only a sum is not.
+
+    Raises:
+        GameFailedError: there is one.
+    """
+    for record in records:
+        there = queries.columns(record)
+        for name in record.fields:
+            values: NDArray[Any] = getattr(there, name)
+            wrong = np.flatnonzero(~np.isfinite(values)) if values.dtype.kind == "f" else ()
+            if len(wrong):
                 number = "NaN" if np.isnan(values[wrong[0]]) else "infinity"
                 where = f"{record.__name__}.{name} of {queries.name_of(int(wrong[0]))}"
                 text = f"{what} left {number} in {where} at tick {tick}"

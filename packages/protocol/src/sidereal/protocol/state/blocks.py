@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -57,6 +57,15 @@ class Blocks:
         """Take rows over from columns of the same fields."""
         for dtype, block in self._blocks.items():
             block[:, rows] = other._blocks[dtype][:, rows]
+
+    def together(self, names: Collection[str]) -> list[NDArray[Any]]:
+        """Give columns that follow each other, those of each type as one array, [k, capacity]."""
+        found = []
+        for dtype, there in self._names.items():
+            at = [place for place, name in enumerate(there) if name in names]
+            if at:
+                found.append(self._blocks[dtype][at[0] : at[-1] + 1])
+        return found
 
     def put(self, rows: Ints, records: Rows) -> None:
         """Overwrite rows by records, as far as these have fields of the same names.

@@ -1,8 +1,10 @@
 """Taking over what others have simulated: bodies go on from the rows that they are given with.
 
 Who has a pilot is flown from its row on by what that has held since. All else moves on in a
-straight line. Nobody else is there meanwhile: that is looked into afterwards (`repairs`), and for
-that the ring learns which way each has come.
+straight line. So does whose pilot has held nothing, if models leave it as it is: an owner proposes
+a row whenever its line or a component is another one, so an old row has held up to the tick in
+which it was handed over. Nobody else is there meanwhile: that is looked into afterwards
+(`repairs`), and for that the ring learns which way each has come.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.limits import INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX
+from sidereal.protocol.state.arrays import are_among
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.limits import Limits
@@ -49,12 +52,13 @@ class Adoption:
         begin = np.maximum(records["tick"].astype(np.int64), tick - REPLAY_TICKS_MAX)
         return np.where(self._stages.flown[records["kind"]], begin, tick)
 
-    def replay(self, rows: Ints, inputs: NDArray[np.void], tick: int) -> None:
+    def replay(self, rows: Ints, inputs: NDArray[np.void], told: int, tick: int) -> None:
         """Bring newly adopted bodies to the shard's tick, by what their pilots have held since.
 
         Args:
             rows: int64[n], of the bodies, at the ticks that `begins` gave.
             inputs: `INPUT_ROW[m]`, in order.
+            told: when they were handed over, the authority's tick.
             tick: the shard's.
 
         Mutates:
@@ -64,6 +68,7 @@ class Adoption:
         flown = self._stages.flown[columns["kind"][rows]]
         self._bodies.trace(rows[~flown], tick)
         rows = rows[flown]
+        self._skip_idle(rows[~are_among(columns.net_id[rows], inputs["id"])], min(told, tick))
         begin = columns.tick[rows]
         waiting: dict[int, Entries] = {}
         for row, (_, seq, record) in zip(
@@ -87,6 +92,15 @@ class Adoption:
         for row in rows.tolist():
             if row in waiting:
                 self._resume(row, waiting[row], INPUT_SEQ_MAX)
+
+    def _skip_idle(self, rows: Ints, told: int) -> None:
+        """Move bodies that nobody holds anything for on to a tick, if that is a straight line."""
+        old = rows[self._bodies.columns.tick[rows] < told - 1]
+        if not len(old):
+            return
+        steady = old[self._stages.are_steady(old, told)]
+        self._bodies.trace(steady, told)
+        self._bodies.move_on(steady, told)
 
     def _resume(self, row: int, entries: Entries, newest: int) -> None:
         """Move entries up to a number into the queue of their body."""

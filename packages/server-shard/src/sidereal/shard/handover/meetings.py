@@ -75,8 +75,7 @@ def trace_paths(ring: Ring, rows: Ints, shapes: Shapes, begin: int, tick: int) -
     """Look up where bodies have been, from a tick up to the newest."""
     first = ring.first(rows, tick)
     ticks = np.maximum(np.arange(begin, tick + 1)[:, None], np.minimum(first, tick))
-    motion = ring.motion(ticks, rows)
-    return Paths(rows, shapes, begin, motion.x, motion.y, first)
+    return Paths(rows, shapes, begin, *ring.places(ticks, rows), first)
 
 
 def find_meetings(paths: Paths, arrived: Ints, oldest: Ints) -> Meetings:

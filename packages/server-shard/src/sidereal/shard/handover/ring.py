@@ -21,6 +21,7 @@ from sidereal.shard.population import Floats, Ints
 
 FIELDS = Motion._fields
 VELOCITY = ("vx", "vy", "spin")
+_X, _Y = FIELDS.index("x"), FIELDS.index("y")
 
 SAME: Final = 1e-9
 """World units, radians or their like per second, by which a state that is the same may be off."""
@@ -157,6 +158,11 @@ class Ring:
         """Give where bodies were, and how they moved, after one tick or one each."""
         pages = np.asarray(ticks) % len(self._motion)
         return Motion(*(self._motion[pages, at, rows] for at in range(len(FIELDS))))
+
+    def places(self, ticks: Ints | int, rows: Ints) -> tuple[Floats, Floats]:
+        """Give where bodies were after one tick or one each: x and y."""
+        pages = np.asarray(ticks) % len(self._motion)
+        return self._motion[pages, _X, rows], self._motion[pages, _Y, rows]
 
     def put_back(self, tick: int, rows: Ints, columns: Columns) -> None:
         """Put bodies where they were after a tick.

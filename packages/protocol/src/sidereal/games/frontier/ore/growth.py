@@ -32,6 +32,8 @@ FAR: Final = 500.0
 """World units from every ship."""
 AWAY: Final = 250.0
 """How far from a rock that is there a new one comes at most, world units."""
+SHIPS_AT_A_TIME: Final = 16
+"""Ships of which it is looked at a time whether places are far from them."""
 PLACES: Final = 8
 """Of so many places a shard proposes the one with the most room."""
 ROOM: Final = 4.0
@@ -114,6 +116,12 @@ def _propose_place(step: Step, rocks: Indices) -> None:
 def _is_far(step: Step, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Tell which places are far from every ship that is seen from here, bool[n]."""
     motion, ships = step[Motion], step.seen(Hold)
-    off_x, off_y = x[:, None] - motion.x[ships], y[:, None] - motion.y[ships]
-    # Of hundreds of thousands of pairs no root is drawn.
-    return np.asarray((off_x * off_x + off_y * off_y >= FAR * FAR).all(axis=1))
+    far = np.arange(len(x))
+    # A few ships at a time: most places are near one of the first, and are not looked at again.
+    for start in range(0, len(ships), SHIPS_AT_A_TIME):
+        some = ships[start : start + SHIPS_AT_A_TIME]
+        off_x, off_y = motion.x[some][:, None] - x[far], motion.y[some][:, None] - y[far]
+        far = far[(off_x * off_x + off_y * off_y >= FAR * FAR).all(axis=0)]
+    is_far = np.zeros(len(x), np.bool_)
+    is_far[far] = True
+    return is_far
