@@ -106,7 +106,8 @@ class Happenings:
         self._schema = schema
         self._rules = rules
         self._limits = limits
-        self._had: set[_Key] = set()
+        # By tick, the cells whose events were taken.
+        self._had: dict[int, set[Cell]] = {}
         # Private events that were taken: their ticks and numbers.
         self._had_alone: set[tuple[int, int]] = set()
         self._parts: dict[_Key, dict[int, list[tuple[int, Rows, Ints]]]] = {}
@@ -180,8 +181,9 @@ class Happenings:
             parts = self._parts.pop(key, {})
             events = [each for part in sorted(parts) for each in parts[part]]
         ticks = {tick for _, _, of in events for tick in of.tolist()}
-        fresh = [tick for tick in sorted(ticks) if (*cell, tick) not in self._had]
-        self._had.update((*cell, tick) for tick in fresh)
+        fresh = [tick for tick in sorted(ticks) if cell not in self._had.get(tick, ())]
+        for tick in fresh:
+            self._had.setdefault(tick, set()).add(cell)
         for what, rows, of in events:
             news = np.isin(of, fresh)
             if news.any():
@@ -214,7 +216,7 @@ class Happenings:
         """Forget what can't come again: ticks that no section has any more."""
         streams = self._rules.streams
         oldest = self._newest - streams.reorder_ticks - 2 * streams.tombstone_ticks
-        self._had = {key for key in self._had if key[2] > oldest}
+        self._had = {tick: cells for tick, cells in self._had.items() if tick > oldest}
         self._parts = {key: parts for key, parts in self._parts.items() if key[2] > oldest}
         oldest = self._newest - streams.reorder_ticks - AGE_MAX
         self._had_alone = {key for key in self._had_alone if key[0] >= oldest}

@@ -47,10 +47,10 @@ def _blame(queries: Queries, what: str, tick: int, records: Iterable[type[Record
         GameFailedError: there is one.
     """
     for record in records:
-        there = queries.columns(record)
-        for name in record.fields:
-            values: NDArray[Any] = getattr(there, name)
-            wrong = np.flatnonzero(~np.isfinite(values)) if values.dtype.kind == "f" else ()
+        floats = (name for name, field in record.fields.items() if field.dtype.kind == "f")
+        for name in floats:
+            values: NDArray[Any] = getattr(queries.columns(record), name)
+            wrong = np.flatnonzero(~np.isfinite(values))
             if len(wrong):
                 number = "NaN" if np.isnan(values[wrong[0]]) else "infinity"
                 where = f"{record.__name__}.{name} of {queries.name_of(int(wrong[0]))}"

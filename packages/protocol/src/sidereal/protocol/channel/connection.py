@@ -19,7 +19,6 @@ follows the link; reliable ones also only while the congestion window is open.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Final
 
 from sidereal.protocol.channel import packet as wire
@@ -395,5 +394,5 @@ class Connection:
             in_flight_size=self._window.in_flight_size,
             send_rate=self._budget.rate,
             allowed_rate=self._allowance.rate,
-            **asdict(self._counts),
+            **self._counts.by_name(),
         )

@@ -23,6 +23,10 @@ class ConnectionCounts:
     messages_sent: int = 0
     messages_received: int = 0
 
+    def by_name(self) -> dict[str, int]:
+        """Give all of them; `asdict` takes five times as long, and this is asked in every tick."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatistics:
