@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ from sidereal.protocol.state.schema import BASE_COMPONENTS, OWNER, Begin, Schema
 from sidereal.protocol.state.values import in_range, valid_values
 
 R = TypeVar("R", bound=Record)
+
+_schemas: Final = WeakKeyDictionary[Declarations, Schema]()
 E = TypeVar("E", bound=Event)
 
 _REPLICATED: Final = {EVERYONE: Replication.ATTRIBUTE, PILOT: Replication.PILOT}
@@ -32,9 +35,18 @@ _REPLICATED: Final = {EVERYONE: Replication.ATTRIBUTE, PILOT: Replication.PILOT}
 
 
 def schema_of(declared: Declarations) -> Schema:
-    """Give a game's components their columns, and its kinds and controls their numbers."""
+    """Give a game's components their columns, and its kinds and controls their numbers.
+
+    All who play a game in one process have one schema: what is prepared for it is so once.
+    """
     if isinstance(declared, Described):
         return declared.schema
+    if declared not in _schemas:
+        _schemas[declared] = _make_schema(declared)
+    return _schemas[declared]
+
+
+def _make_schema(declared: Declarations) -> Schema:
     own = (component for component in declared.components if component not in BUILTIN)
     predicted = declared.predicted()
     defaults = {
