@@ -32,14 +32,15 @@ from sidereal.testing.happenings import Refused, check_game_code, refused_calls
 from sidereal.testing.pilots import PilotHost
 from sidereal.testing.places import Strips, children_of, ids_of, is_settled, let_in, put
 from sidereal.testing.player import Player, name_of_action
-from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
+from sidereal.tools.simulate.authority import SHARDS, Authority
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.given.chronicle import Chronicle, published
 from sidereal.tools.simulate.given.truth import all_of, placeless
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
-from sidereal.tools.simulate.processes import Process, ShardHost
+from sidereal.tools.simulate.processes import ShardHost
 from sidereal.tools.simulate.seeds import random_of
+from sidereal.tools.simulate.stage import Stage
 
 R = TypeVar("R", bound=Record)
 E = TypeVar("E", bound=Event)
@@ -50,15 +51,12 @@ PLAYERS_MAX: Final = 64
 READY_S: Final = 30.0
 """Virtual seconds after which a world that is not ready never will be."""
 
-_DELIVERY, _TICK, _PROCESS = range(3)
-
 
 class World:
     """A world under test.
 
     Attributes:
         game: that is played.
-        now: virtual seconds.
     """
 
     def __init__(
@@ -87,7 +85,6 @@ class World:
             ConfigError: the game, the world's name or the link can't be.
         """
         self.game: Declarations = declare(game)
-        self.now = 0.0
         self._schema = schema_of(self.game)
         self._spawns = Spawns(self.game, self._schema)
         self._chronicle = Chronicle(self._schema)
@@ -99,9 +96,9 @@ class World:
         self._rules = rules or Rules()
         self._key = derive_shard_key("7e" * 16)
         losses = Losses(self._schema, self._rules)
-        self._network = Network(LinkConfig(**(link or {})), seed, losses)
+        network = Network(LinkConfig(**(link or {})), seed, losses)
         self._authority = Authority(
-            self._network,
+            network,
             random_of(seed, "authority"),
             shard_key=self._key,
             game=self.game,
@@ -110,6 +107,7 @@ class World:
             ledger=Ledger(),
             clients_max=PLAYERS_MAX,
         )
+        self._stage = Stage(network, self._authority)
         self._authority.start(0.0)
         self._core.create(make_world(self.game, self._schema, world, random_of(seed, "world")))
         self._shards: list[ShardHost] = []
@@ -121,6 +119,11 @@ class World:
             self._run_until(self._is_ready, "the shards simulate all that is in the world")
 
     # -- time ---------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self._stage.now
 
     @property
     def tick(self) -> int:
@@ -147,9 +150,9 @@ class World:
             self._run_until(lambda: self.tick >= until, f"{ticks} ticks have passed", within_s)
         else:
             end = self.now + float(seconds or 0.0)
-            while self._next()[0] <= end:
+            while self._stage.next().at <= end:
                 self._turn()
-            self.now = end
+            self._stage.now = end
         check_world(self._core, [s.core for s in self._shards if s.core is not None])
 
     # -- what there is ------------------------------------------------------------------------
@@ -268,13 +271,14 @@ class World:
         host = PilotHost(
             name,
             f"203.0.113.{number}",
-            self._network,
+            self._stage.network,
             random_of(self._seed, f"client {number}"),
             game=self.game,
             bot=bot,
             sign_in=sign_in,
         )
         self._clients.append(host)
+        self._stage.add(host)
         host.come(self.now)
         self._run_until(host.is_in, f"{name} is in the world")
         return Player(name, self, host)
@@ -305,7 +309,7 @@ class World:
         shard = ShardHost(
             f"shard-{number}",
             f"198.51.100.{1 + number}",
-            self._network,
+            self._stage.network,
             rng,
             key=self._key,
             server=SHARDS,
@@ -313,6 +317,7 @@ class World:
             seed=int(rng.integers(1 << 31)),
         )
         self._shards.append(shard)
+        self._stage.add(shard)
         shard.start(self.now)
         return number
 
@@ -339,30 +344,12 @@ class World:
     def _run_until(self, done: Callable[[], bool], what: str, within_s: float = READY_S) -> None:
         end = self.now + within_s
         while not done():
-            if self._next()[0] > end:
+            if self._stage.next().at > end:
                 raise TimeoutError(f"not within {within_s:g} virtual seconds: {what}")
             self._turn()
 
-    def _next(self) -> tuple[float, int, Process | None]:
-        """When something is due, what, and whose it is."""
-        process = min((*self._shards, *self._clients), key=lambda host: host.due, default=None)
-        at, what = min(
-            (self._network.next_at, _DELIVERY),
-            (self._authority.due, _TICK),
-            (np.inf if process is None else process.due, _PROCESS),
-        )
-        return at, what, process
-
     def _turn(self) -> None:
-        at, what, process = self._next()
-        self.now = max(self.now, at)
-        if what == _TICK:
-            self._authority.turn(self.now)
-        elif what == _PROCESS:
-            assert process is not None
-            process.wake(self.now)
-        else:
-            self._deliver()
+        self._stage.do(self._stage.next())
         self._look()
 
     def _look(self) -> None:
@@ -374,12 +361,3 @@ class World:
             self._told_to = self.tick
             self._chronicle.tell(published(self._core, self._rules))
         check_game_code(news)
-
-    def _deliver(self) -> None:
-        delivery = self._network.take()
-        if delivery.destination.host == HOST:
-            self._authority.receive(delivery, self.now)
-            return
-        for process in (*self._shards, *self._clients):
-            if process.address == delivery.destination:
-                process.receive(delivery, self.now)
