@@ -237,7 +237,7 @@ class Fanout:
         most = self._limits.replace_parts, self._limits.section_parts
         asked, which = ask(changes, group, news.since, news.place, *most)
         cuts = self._layout.cut(changes, asked)
-        usual = self._rooms.usual(clients[news.row])
+        usual = self._rooms.usual(clients)[news.row]
         large = (cuts.parts > asked.parts_max)[which] | (cuts.whole_size[which] > usual)
         if large.any():
             begun, room = news.take(large), np.minimum(self._layout.whole_max, usual[large] // 2)
