@@ -2,7 +2,8 @@
 
 A model of the game counts the presses of every ship, and the authority has the counts: with the
 newest input of a ship those that a shard had when it had flown this input, so both came together;
-or, before any input, those with which the authority has given the ship to its pilot.
+or, before any input, those with which the authority has given the ship to its pilot. Of ships that
+a lying shard has, the counts are what it says: a flood of motion may push out what belongs to it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sidereal.game.schema import column_of
+from sidereal.protocol.ids import SHARD_NONE
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.game import PRESSES_AT, PRESSES_MAX, SHIP, Tally
@@ -65,7 +67,11 @@ class Presses:
             strict=True,
         )
         tallies = zip(counts, columns[TRIMMED][rows].tolist(), strict=True)
-        for key, tally in zip(flown, tallies, strict=True):
+        liars = {s.core.shard for s in cluster.shards if not s.honest and s.core is not None}
+        owners = columns["shard"][rows].tolist()
+        for key, tally, owner in zip(flown, tallies, owners, strict=True):
+            if owner in liars and owner != SHARD_NONE:
+                self._tallied.setdefault(key, set()).add(tally)
             if key[2] == 0:
                 self._given.setdefault(key, tally)
             if tally == self._given.get(key):
