@@ -159,13 +159,14 @@ def what_overlaps_is_not_pushed_apart(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_reserve_is_given_back_at_once(patch: pytest.MonkeyPatch) -> None:
-    """An input is jumped over as soon as another one waits behind it for ten ticks."""
+    """An input is jumped over as soon as another one waits behind it."""
+    take = ControlQueues.take
 
-    def hasty(self: ControlQueues, rows: Any, waiting: Any) -> Any:
-        self._takes += 1
-        return (waiting > 1) & (self._takes % 10 == 0)
+    def hasty(self: ControlQueues, rows: Any) -> Any:
+        self._missed[rows] = 1
+        return take(self, rows)
 
-    patch.setattr(ControlQueues, "_find_unused_reserve", hasty)
+    patch.setattr(ControlQueues, "take", hasty)
 
 
 def the_first_input_after_a_handover_is_flown_twice(patch: pytest.MonkeyPatch) -> None:

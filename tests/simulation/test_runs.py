@@ -30,7 +30,6 @@ SEEN_BY_CHECKERS: Final = (
     "shard.controls_queue",
     "shard.controls_reserve",
     "shard.guesses",
-    "shard.trim_ticks",
 )
 
 PROGRAM: Final = (sys.executable, "-m", "sidereal.tools.simulate")

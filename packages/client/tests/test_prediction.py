@@ -82,7 +82,7 @@ def begun(count: int = 1) -> Prediction:
     prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
     for seq in range(1, count + 1):
-        prediction.press(Entry(seq, 0, seq * TICK_S))
+        prediction.press(Entry(seq, 0, seq * TICK_S, TICK_S))
     return prediction
 
 
@@ -101,7 +101,7 @@ def test_what_is_held_shows_in_the_next_picture() -> None:
 def test_the_input_that_follows_says_what_was_shown() -> None:
     prediction = begun()
     shown = [show(prediction, THRUST, at * TICK_S) for at in (1.25, 1.5, 1.75, 2.0 - 1e-9)]
-    prediction.press(Entry(2, THRUST, 2 * TICK_S))
+    prediction.press(Entry(2, THRUST, 2 * TICK_S, TICK_S))
     assert agree(show(prediction, THRUST, 2 * TICK_S), fly(REST, THRUST))
     assert agree(show(prediction, THRUST, 2 * TICK_S), shown[-1])
     assert [pose.x for pose in shown] == sorted({pose.x for pose in shown})
@@ -111,7 +111,7 @@ def test_the_input_that_follows_says_what_was_shown() -> None:
 def test_what_is_foreseen_is_not_compared() -> None:
     prediction = begun()
     show(prediction, THRUST, 1.9 * TICK_S)
-    prediction.press(Entry(2, BRAKE, 2 * TICK_S))
+    prediction.press(Entry(2, BRAKE, 2 * TICK_S, TICK_S))
     prediction.reconcile(11, 1, REST, 2 * TICK_S)
     prediction.reconcile(12, 2, REST, 2 * TICK_S)
     assert prediction.take_errors() == [0.0] * 3
@@ -171,7 +171,7 @@ def test_a_ship_the_authority_says_nothing_of_waits() -> None:
     prediction.reconcile(0, 0, REST, 0.0)
     truth = REST
     for seq in range(1, LIMITS.inputs + 10):
-        prediction.press(Entry(seq, THRUST, seq * TICK_S))
+        prediction.press(Entry(seq, THRUST, seq * TICK_S, TICK_S))
         truth = fly(truth, THRUST) if seq <= LIMITS.predict_ticks else truth
     pose = prediction.pose((LIMITS.inputs + 10) * TICK_S)
     assert pose is not None
@@ -193,7 +193,7 @@ def test_an_authority_with_the_same_model_is_never_a_correction(
         seq = index + 1
         now = seq * TICK_S
         truth.append(fly(truth[-1], held))
-        prediction.press(Entry(seq, held, now))
+        prediction.press(Entry(seq, held, now, TICK_S))
         if seq > delay:
             told = seq - delay
             prediction.reconcile(told, told, truth[told], now)
@@ -209,7 +209,7 @@ def test_a_different_truth_is_rebased_and_newer_inputs_flown_again() -> None:
     prediction.reconcile(0, 0, REST, 0.0)
     held = [THRUST, LEFT | THRUST, BRAKE, RIGHT]
     for seq, buttons in enumerate(held, start=1):
-        prediction.press(Entry(seq, buttons, seq * TICK_S))
+        prediction.press(Entry(seq, buttons, seq * TICK_S, TICK_S))
     bumped = fly(REST, held[0])._replace(vx=-30.0, vy=12.0)
     prediction.reconcile(1, 1, bumped._replace(x=bumped.x + 3.0), 4 * TICK_S)
     assert prediction.take_errors() == pytest.approx([0.0, 3.0])
@@ -236,7 +236,7 @@ def test_a_correction_does_not_make_the_ship_jump() -> None:
     prediction.reconcile(0, 0, REST._replace(vx=20.0), 0.0)
     state = REST._replace(vx=20.0)
     for seq in range(1, 5):
-        prediction.press(Entry(seq, 0, seq * TICK_S))
+        prediction.press(Entry(seq, 0, seq * TICK_S, TICK_S))
         state = fly(state, 0)
     now = 4 * TICK_S + 0.01
     before = prediction.pose(now)
@@ -266,7 +266,7 @@ def test_a_correction_of_the_heading_does_not_make_the_ship_jump() -> None:
     for turned in (0.4, -0.4, math.pi - 0.1):
         prediction = Prediction(GAME, RULES)
         prediction.reconcile(0, 0, REST._replace(heading=3.0), 0.0)
-        prediction.press(Entry(1, 0, 0.0))
+        prediction.press(Entry(1, 0, 0.0, TICK_S))
         before = prediction.pose(0.0)
         heading = math.remainder(3.0 + turned, math.tau)
         prediction.reconcile(1, 0, REST._replace(heading=heading), 0.0)
@@ -286,7 +286,7 @@ def test_an_answer_before_the_next_input_does_not_make_the_ship_jump(
     prediction = Prediction(GAME, RULES)
     moving = REST._replace(vx=100.0)
     prediction.reconcile(0, 0, moving, 0.0)
-    prediction.press(Entry(1, 0, 0.0))
+    prediction.press(Entry(1, 0, 0.0, TICK_S))
     now = answered_after * TICK_S
     before = prediction.pose(now)
     prediction.reconcile(1, 1, fly(moving, 0), now)
@@ -302,7 +302,7 @@ def far_ahead(count: int) -> tuple[Prediction, list[OwnState]]:
     prediction.reconcile(0, 0, REST, 0.0)
     truth = [REST]
     for seq in range(1, count + 1):
-        prediction.press(Entry(seq, THRUST, seq * TICK_S))
+        prediction.press(Entry(seq, THRUST, seq * TICK_S, TICK_S))
         truth.append(fly(truth[-1], THRUST))
     return prediction, truth
 
@@ -341,7 +341,7 @@ def test_inputs_beyond_the_limit_are_flown_as_the_authority_s_word_comes_nearer(
 def test_inputs_that_waited_for_the_first_word_are_flown_once() -> None:
     prediction = Prediction(GAME, RULES)
     for seq in range(1, 4):
-        prediction.press(Entry(seq, THRUST, seq * TICK_S))
+        prediction.press(Entry(seq, THRUST, seq * TICK_S, TICK_S))
     prediction.reconcile(1, 0, REST, 3 * TICK_S)
     bumped = fly(REST, THRUST)._replace(vy=20.0)
     prediction.reconcile(2, 1, bumped, 3 * TICK_S)
@@ -362,7 +362,7 @@ def test_inputs_before_the_first_word_are_flown_once_it_comes() -> None:
     prediction = Prediction(GAME, RULES)
     assert prediction.pose(0.0) is None
     for seq in range(1, 4):
-        prediction.press(Entry(seq, THRUST, seq * TICK_S))
+        prediction.press(Entry(seq, THRUST, seq * TICK_S, TICK_S))
     first = fly(REST, THRUST)
     prediction.reconcile(7, 1, first, 3 * TICK_S)
     pose = prediction.pose(4 * TICK_S)
@@ -374,7 +374,7 @@ def test_inputs_before_the_first_word_are_flown_once_it_comes() -> None:
 def test_another_ship_starts_from_its_own_first_word() -> None:
     prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
-    prediction.press(Entry(1, THRUST, 0.0))
+    prediction.press(Entry(1, THRUST, 0.0, TICK_S))
     prediction.restart(7, 1)
     assert prediction.pose(0.1) is None
     prediction.reconcile(4, 1, REST._replace(x=0.0), 0.1)
@@ -389,7 +389,7 @@ def test_nothing_of_the_ship_before_is_left_in_another_one() -> None:
         if told_before:
             prediction.reconcile(10, 0, REST, 0.0)
         for seq in (1, 2, 3):
-            prediction.press(Entry(seq, THRUST, seq * TICK_S))
+            prediction.press(Entry(seq, THRUST, seq * TICK_S, TICK_S))
         now = 3 * TICK_S
         if told_before:
             prediction.reconcile(11, 1, REST._replace(y=REST.y + 9.0, heading=1.0), now)

@@ -612,7 +612,7 @@ def test_the_private_section_is_handed_on(replica: Replica) -> None:
     assert own is not None
     assert (own.net_id, own.control_epoch, own.tick, own.input) == (5, 4, 3, 9)
     assert (own.state.x, own.state.y) == (250.0, 250.0)
-    assert replica.private.early == 2
+    assert own.early == 2
     wrong = bytes((private[0] | AGED,)) + private[1:]
     assert replica.apply_untrusted([datagram(4, private=wrong)], 0.0) == []
     assert replica.newest_tick == 3

@@ -199,8 +199,8 @@ def test_a_component_that_a_model_writes_is_ahead_of_the_authority_and_corrected
     prediction.restart(7, 1)
     more = {READY: 0, HEAT: 0.0, MASS: 2.0}
     prediction.reconcile(100, 0, REST, 0.0, more)
-    prediction.press(Entry(1, SHOT, 0.0))
-    prediction.press(Entry(2, SHOT, RULES.tick_s))
+    prediction.press(Entry(1, SHOT, 0.0, RULES.tick_s))
+    prediction.press(Entry(2, SHOT, RULES.tick_s, RULES.tick_s))
     assert prediction.columns()[READY].tolist() == [101 + RELOAD]
     said = {name: column[0] for name, column in prediction.columns().items()}
     # The authority says that the first shot did not go off: the second one does.
@@ -216,8 +216,8 @@ def test_a_state_that_comes_a_tick_later_is_flown_on_from_that_tick() -> None:
     prediction.restart(7, 1)
     more = {READY: 0, HEAT: 0.0, MASS: 2.0}
     prediction.reconcile(100, 0, REST, 0.0, more)
-    prediction.press(Entry(1, 0, 0.0))
-    prediction.press(Entry(2, SHOT, RULES.tick_s))
+    prediction.press(Entry(1, 0, 0.0, RULES.tick_s))
+    prediction.press(Entry(2, SHOT, RULES.tick_s, RULES.tick_s))
     prediction.reconcile(102, 1, REST, 0.1, more)
     assert prediction.corrections == 0
     assert prediction.columns()[READY].tolist() == [103 + RELOAD]

@@ -100,7 +100,7 @@ class Somebody:
         for record in records:
             self.seq += 1
             self.now = self.seq * TICK_S
-            self.prediction.press(Entry(self.seq, record, self.now))
+            self.prediction.press(Entry(self.seq, record, self.now, RULES.tick_s))
 
     def answer(self, seq: int, state: OwnState | None = None, ready: int = 0) -> None:
         """Let the authority answer: the state after an input, by default as it was foreseen."""

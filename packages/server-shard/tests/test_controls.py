@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
 from sidereal.protocol.message.inputs import Input
 from sidereal.protocol.state.controls import ControlsField, ControlsLayout
+from sidereal.protocol.state.earliness import decode_early
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.limits import LIMITS
 
@@ -99,15 +101,16 @@ def test_one_late_entry_does_not_make_ticks_slip() -> None:
     assert take(queues) == (8, 3)
 
 
-def test_path_that_has_grown_longer_gains_one_entry_of_reserve() -> None:
+def test_entries_that_are_all_late_do_not_slip_and_the_newest_counts() -> None:
     queues = adopted()
     queues.receive(2, said(1, 1))
     take(queues)
     for seq in range(2, 30):  # every entry comes just after the tick it was due
-        take(queues)
+        assert take(queues) == (seq - 1, seq)
         queues.receive(2, said(seq, seq))
-    assert queues.guessed == 1
-    assert take(queues) == (29, 29)
+    queues.receive(2, said(30, 30))
+    assert take(queues) == (30, 30)
+    assert (queues.guessed, queues.skipped) == (28, 0)
 
 
 def test_copy_of_an_entry_that_was_taken_says_nothing_of_the_path() -> None:
@@ -118,24 +121,107 @@ def test_copy_of_an_entry_that_was_taken_says_nothing_of_the_path() -> None:
     assert take(queues) == (9, 3)
 
 
-def test_entry_that_was_guessed_and_comes_after_all_makes_the_queue_wait_once() -> None:
-    for late in (2, 3):
-        queues = adopted()
-        queues.receive(2, said(1, 9))
-        assert [take(queues) for _ in range(3)] == [(9, 1), (9, 2), (9, 3)]
-        queues.receive(2, said(late, 9))
-        assert [take(queues)[1] for _ in range(2)] == [3, 4]
-
-
-def test_reserve_that_is_never_used_is_given_back() -> None:
+@pytest.mark.parametrize("late", [2, 3])
+def test_entry_that_was_guessed_and_comes_after_all_makes_nothing_slip(late: int) -> None:
     queues = adopted()
-    queues.receive(2, said(1, 0, 0))
-    for seq in range(3, 4 * LIMITS.trim_ticks):
+    queues.receive(2, said(1, 9))
+    assert [take(queues) for _ in range(3)] == [(9, 1), (9, 2), (9, 3)]
+    queues.receive(2, said(late, 8))
+    assert take(queues) == (8, 4)
+
+
+def test_reserve_is_left_as_it_is() -> None:
+    queues = adopted()
+    queues.receive(2, said(1, *[0] * (LIMITS.controls_reserve - 1)))
+    for seq in range(LIMITS.controls_reserve, 500):
         queues.receive(2, said(seq, 0))
         take(queues)
-    assert queues.skipped == 2
-    queues.receive(2, said(4 * LIMITS.trim_ticks, 0))
-    assert take(queues)[1] == 4 * LIMITS.trim_ticks
+    assert (queues.skipped, queues.guessed) == (0, 0)
+
+
+@pytest.mark.parametrize("missed", [2, 7])
+def test_entries_that_were_due_while_the_queue_had_let_go_are_jumped_over(missed: int) -> None:
+    queues = adopted()
+    queues.receive(2, said(1, 1))
+    ticks = 1 + LIMITS.guesses + missed
+    for _ in range(ticks):
+        take(queues)
+    presses = [PRESS if seq == ticks else 0 for seq in range(2, ticks + 2)]
+    queues.receive(2, said(2, *presses))
+    assert take(queues) == (PRESS, ticks + 1)
+    queues.receive(2, said(ticks + 2, 5))
+    assert take(queues) == (5, ticks + 2)
+    assert queues.skipped == missed
+
+
+def test_entries_that_were_due_while_ticks_passed_unsimulated_are_jumped_over() -> None:
+    queues = adopted()
+    queues.receive(2, said(1, 1, 2, 3, 4, 5))
+    assert take(queues) == (1, 1)
+    queues.miss(SHIP, 3)
+    assert take(queues) == (5, 5)
+
+
+def test_entries_that_were_never_made_make_nothing_be_jumped_over() -> None:
+    queues = adopted()
+    queues.receive(2, said(1, 1))
+    for _ in range(20):
+        take(queues)
+    newest = LIMITS.guesses + 1
+    queues.receive(2, said(2, *range(2, newest + 1)))  # a client that stood still makes a few
+    queues.receive(2, said(newest + 1, 70))
+    assert take(queues) == (70, newest + 1)
+    assert queues.skipped == 0
+
+
+def early(queues: ControlQueues) -> float | None:
+    return decode_early(int(queues.take_early(SHIP)[0]))
+
+
+def test_how_early_entries_come_is_told_once() -> None:
+    queues = adopted()
+    queues.receive(2, said(1, 1), early=0.5)
+    take(queues)
+    assert early(queues) == 0.5
+    queues.receive(2, said(1, 1), early=0.25)  # a copy
+    take(queues)
+    assert early(queues) is None
+
+
+@pytest.mark.parametrize(
+    ("came", "known"),
+    [
+        ([(said(3, 0), 0.5), (said(4, 0), 0.25)], 0.5),  # the latest of them is for this tick
+        ([(said(2, 0, 0), 0.5)], -0.5),  # 2 was guessed
+        ([(said(2, 0, 0), -0.3)], -1.0),  # the shard is late itself: it was in time for nothing
+        ([(said(3, 0, 0), -0.3)], None),  # and this may have been
+        ([(said(5, 0), 0.0)], 2.0),  # of a burst
+    ],
+)
+def test_how_early_the_latest_came(came: list[tuple[Input, float]], known: float | None) -> None:
+    queues = adopted()
+    queues.receive(2, said(1, 1), early=0.5)
+    assert [take(queues)[1] for _ in range(2)] == [1, 2]
+    assert early(queues) == 0.5
+    for message, before in came:
+        queues.receive(2, message, early=before)
+    take(queues)
+    assert early(queues) == known
+
+
+def test_an_entry_that_is_in_the_state_already_says_nothing_of_the_path() -> None:
+    queues = adopted(input_seq=10)
+    queues.receive(2, said(9, 0, 0), early=0.5)
+    assert early(queues) is None
+    queues.receive(2, said(9, 0, 0, 0), early=0.25)
+    assert early(queues) == 0.25
+
+
+def test_a_body_that_changes_hands_is_flown_by_the_newest_that_has_come() -> None:
+    queues = adopted(input_seq=10)
+    queues.resume(2, [(8, 6)])  # 9 and 10 were guessed
+    assert [take(queues) for _ in range(3)] == [(6, 11), (6, 12), (6, 13)]
+    assert take(queues) == (0, 13)
 
 
 def test_nothing_is_held_before_the_first_entry() -> None:
@@ -181,7 +267,7 @@ def test_press_that_comes_too_late_counts_with_the_next_entry_and_once() -> None
     for _ in range(2):
         queues.receive(2, said(1, 9, 9 | 2 * PRESS))
     queues.receive(2, said(3, 8 | PRESS))
-    assert [take(queues) for _ in range(2)] == [(8 | 3 * PRESS, 3), (8, 3)]
+    assert [take(queues) for _ in range(2)] == [(8 | 3 * PRESS, 3), (8, 4)]
 
 
 def test_press_of_an_entry_that_is_jumped_over_counts_with_the_next_one() -> None:

@@ -14,7 +14,7 @@ PROPOSAL_VERSION: Final = 2
 GHOSTS_VERSION: Final = 1
 MOTION: Final = 1
 WHOLE: Final = 66
-MOTION_LAYOUT: Final = "IIIddddddII"
+MOTION_LAYOUT: Final = "IIIddddddIIb"
 TRAITS_LAYOUT: Final = "BffI24sHIBHBIQ"
 RECORD_SIZE: Final = compiled(MOTION_LAYOUT + TRAITS_LAYOUT).size
 LAYOUTS: Final = {
@@ -22,7 +22,7 @@ LAYOUTS: Final = {
     2: "IIIffI",
     3: "III24s",
     4: "IIIH",
-    5: "IIIII",
+    5: "IIIIIb",
     6: "IIIIBHB",
     7: "IIII",
     64: "III",
@@ -67,6 +67,7 @@ class Body(NamedTuple):
     spin: float
     control_epoch: int
     newest_input: int
+    early: int
     traits: Traits | None
 
     @property
@@ -99,8 +100,8 @@ class Ghosts(NamedTuple):
 
 def body_of(row: Row) -> Body:
     """Make a body of a row of motion, or of a full record."""
-    traits = Traits(*row[11:]) if len(row) > 11 else None
-    return Body(*row[:11], traits)
+    traits = Traits(*row[12:]) if len(row) > 12 else None
+    return Body(*row[:12], traits)
 
 
 def read_full_records(value: Any) -> list[Body]:

@@ -48,7 +48,7 @@ class Motion(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """The newest input that a state has in it, its low 16 bits, and how many more had come."""
+    """The newest input that a state has in it, its low 16 bits, and how early inputs come."""
 
     tick: int
     newest: int

@@ -15,9 +15,9 @@ and puts these together:
 * `ring`: the newest references of each entity; `interpolation`: where it is by these; `smoothing`
   hides what came late;
 * `own`: the entity that the client flies; `inputs`: its controls, on schedule until they are
-  applied; `private`: what the authority has of it; `prediction`: where it is, ahead of that, by the
-  columns of `rollback`; `spawns`: what models have spawned ahead, `endings`: what it touches;
-  `look`: where an observer looks;
+  applied, which `pace` keeps in time; `private`: what the authority has of it; `prediction`: where
+  it is, ahead of that, by the columns of `rollback`; `spawns`: what models have spawned ahead,
+  `endings`: what it touches; `look`: where an observer looks;
 * `calls`: actions of the game that were asked for and have no receipt yet;
 * `placeless`: what the account has, and what the world has.
 

@@ -1,18 +1,21 @@
 """The own inputs: one per tick on a steady schedule, kept until the authority has applied them.
 
-Input i is due at t0 + i·tick_s whatever else happens (an open loop): its latency counts from that
-moment, so a stalled client, link or server shows in the numbers instead of hiding in fewer inputs.
-A tick whose input was never made, because this process slept through it, counts too: it is
-answered with the next input that was.
+An input is due a tick after the one before, whatever else happens (an open loop). A tick is shorter
+or longer only by what `pace` says. The latency of an input counts from when it was due, so a
+stalled client, link or server shows in the numbers instead of hiding in fewer inputs. A tick whose
+input was never made, because this process slept through it, counts too: it is answered with the
+next input that was.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from itertools import islice
 from typing import NamedTuple
 
 from sidereal.client.limits import LIMITS, Limits
+from sidereal.client.pace import Pace
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
 from sidereal.protocol.message.inputs import Input
@@ -27,6 +30,8 @@ class Entry(NamedTuple):
     """Of controls."""
     at: float
     """When it was scheduled, monotonic seconds."""
+    lasts_s: float
+    """Until the next one is due."""
 
 
 class Keys:
@@ -73,8 +78,11 @@ class Inputs:
     def __init__(self, tick_s: float, first_at: float, limits: Limits = LIMITS) -> None:
         self._limits = limits
         self._tick_s = tick_s
+        self._pace = Pace(tick_s, limits)
         self._first_at = first_at
         self._index = 0
+        self._made_at: deque[float] = deque(maxlen=limits.inputs)
+        self._answered_tick = -1
         self._unanswered: deque[Entry] = deque(maxlen=limits.inputs)
         self._awaited: deque[tuple[int, float]] = deque()
         self._latencies_s: deque[float] = deque(maxlen=limits.samples)
@@ -84,12 +92,13 @@ class Inputs:
 
     @property
     def next_at(self) -> float:
-        """When the next input is due."""
+        """When the next input is due, monotonic seconds."""
         return self._first_at + self._index * self._tick_s
 
     def go_on(self, now: float) -> None:
         """Make the next input now: time has passed for which none was due."""
         self._first_at = now - self._index * self._tick_s
+        self._pace.restart()
 
     def press(self, keys: Keys, now: float) -> list[Entry]:
         """Make the inputs that are due; after a long stall only the newest few.
@@ -103,13 +112,15 @@ class Inputs:
         self.skipped += skipped
         pressed = []
         for number in range(due):
-            at = self.next_at
+            at, shift_s = self.next_at, self._pace.next_shift_s()
             self._index += 1
+            self._first_at += shift_s
             self._awaited.append((self.made + 1, at))
             self._lateness_s.append(now - at)
             if number >= skipped:
                 self.made += 1
-                pressed.append(Entry(self.made, keys.take(), at))
+                self._made_at.append(at)
+                pressed.append(Entry(self.made, keys.take(), at, self._tick_s + shift_s))
         self._unanswered.extend(pressed)
         while len(self._awaited) > self._limits.inputs:
             self._latencies_s.append(now - self._awaited.popleft()[1])
@@ -125,6 +136,25 @@ class Inputs:
             self._unanswered.popleft()
         while self._awaited and self._awaited[0][0] <= input_seq:
             self._latencies_s.append(now - self._awaited.popleft()[1])
+
+    def keep_pace(self, tick: int, input_seq: int, early: float | None) -> None:
+        """Make the next inputs sooner or later, by how early others have come.
+
+        Args:
+            tick: of a state of the authority; one that is not newer than all before is ignored.
+            input_seq: the newest input in it.
+            early: how early one came that had come since the tick before, in ticks; or None.
+        """
+        if tick <= self._answered_tick:
+            return
+        self._answered_tick = tick
+        if early is not None:
+            # Each tick has its own input, and this one came less than a tick before another.
+            came = input_seq + math.floor(early)
+            if 0 <= self.made - came < len(self._made_at):
+                made_at = self._made_at[came - self.made - 1]
+                self._pace.observe(tick + came - input_seq, made_at, early)
+        self._pace.steer(tick + self.made + 1 - input_seq, self.next_at)
 
     def answer_untrusted(self, input_seq: int, now: float) -> bool:
         """As `answer`, for a number that came from the server.

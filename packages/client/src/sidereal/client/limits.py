@@ -20,6 +20,9 @@ class Limits:
     Attributes:
         ticks_catch_up: inputs made back to back after a stall; the rest is never made.
         inputs: own inputs kept that no snapshot has shown applied.
+        reserve_least_s: inputs are made so long before the earliest deadline that was seen lately.
+        reserve_most_s: and at most so long before the latest one.
+        reserve_window_s: for so long a deadline counts.
         predict_ticks: how far ahead of the newest answer the own entity is drawn.
         samples: latencies of inputs, and errors of predictions, kept until they are taken.
         snapshots_waiting: snapshots kept until the next turn, or until the welcome that they need.
@@ -56,6 +59,9 @@ class Limits:
 
     ticks_catch_up: int = 5
     inputs: int = INPUTS_UNANSWERED_MAX
+    reserve_least_s: float = 0.01
+    reserve_most_s: float = 0.1
+    reserve_window_s: float = 30.0
     predict_ticks: int = 30
     samples: int = 4096
     snapshots_waiting: int = 256

@@ -19,6 +19,7 @@ from sidereal.protocol.message.player import Assigned
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.earliness import decode_early
 
 
 class OwnEntity:
@@ -116,6 +117,7 @@ class OwnEntity:
             return
         input_seq = self.inputs.restore(own.input)
         made = self.inputs.answer_untrusted(input_seq, now)
+        self.inputs.keep_pace(own.input_tick, input_seq, decode_early(own.early))
         if own.tick >= self._confirmed_tick:
             self.confirmed, self._confirmed_tick = own.state, own.tick
         if made and self.prediction is not None:

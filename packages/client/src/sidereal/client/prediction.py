@@ -82,6 +82,7 @@ class Prediction:
         self._entries: deque[Entry] = deque()
         # As many as the rollback has flown, and those that wait to be.
         self._pressed_at: float | None = None
+        self._lasts_s = rules.tick_s
         self._seq = 0
         # What is foreseen of the next input, None for nothing.
         self._held: int | None = None
@@ -107,6 +108,7 @@ class Prediction:
     def press(self, pressed: Entry) -> None:
         """Fly one input; before the first state of the authority it only waits."""
         self._pressed_at, self._seq, self._held = pressed.at, pressed.seq, None
+        self._lasts_s = pressed.lasts_s
         if self._tick < 0:
             self._waiting.append(pressed)
             return
@@ -266,9 +268,9 @@ class Prediction:
         """Tell which part of the next input is drawn, 0 to 1, and how many seconds beyond it."""
         if self._pressed_at is None:
             return 0.0, 0.0
-        elapsed_s, tick_s = max(0.0, now - self._pressed_at), self._rules.tick_s
-        part = 0.0 if self._held is None else min(elapsed_s / tick_s, 1.0)
-        return part, max(0.0, min(elapsed_s - tick_s, AHEAD_S_MAX))
+        elapsed_s, lasts_s = max(0.0, now - self._pressed_at), self._lasts_s
+        part = 0.0 if self._held is None else min(elapsed_s / lasts_s, 1.0)
+        return part, max(0.0, min(elapsed_s - lasts_s, AHEAD_S_MAX))
 
     def _plain_pose(self, now: float) -> OwnState:
         newest = self._state(self._rollback.count)

@@ -28,6 +28,8 @@ class OwnAnswer(NamedTuple):
         net_id: of the entity.
         control_epoch: whose inputs count.
         input: the low 16 bits of the newest input in the state.
+        input_tick: in which that was applied.
+        early: how early inputs come, see `earliness`.
         tick: of the state.
         state: the entity's motion.
     """
@@ -35,6 +37,8 @@ class OwnAnswer(NamedTuple):
     net_id: int
     control_epoch: int
     input: int
+    input_tick: int
+    early: int
     tick: int
     state: OwnState
 
@@ -70,11 +74,6 @@ class PrivateState:
         self._motion: OwnMotion | None = None
         self._inputs: InputApplied | None = None
 
-    @property
-    def early(self) -> int:
-        """How many inputs had come beyond the newest one in the state, when that was written."""
-        return 0 if self._inputs is None else self._inputs.early
-
     def apply(self, section: Private) -> OwnAnswer | None:
         """Take a section, whenever it comes.
 
@@ -96,7 +95,10 @@ class PrivateState:
         at = self._inputs.tick if is_older else tick
         state = reckon_own(OwnState(*motion), (at - tick) * self._rules.tick_s)
         net_id, control_epoch, _ = self.flown
-        return OwnAnswer(net_id, control_epoch, self._inputs.input, at, state)
+        applied = self._inputs
+        return OwnAnswer(
+            net_id, control_epoch, applied.input, applied.tick, applied.early, at, state
+        )
 
     def reference(self) -> tuple[int, OwnState] | None:
         """Give the motion that was told last, moved on to the tick of its snapshot; and that."""

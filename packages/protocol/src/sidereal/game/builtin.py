@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sidereal.game.column import ANGLE, F4, F8, LINEAR, U1, U2, U4, Entity, Text, field
+from sidereal.game.column import ANGLE, F4, F8, I1, LINEAR, U1, U2, U4, Entity, Text, field
 from sidereal.game.component import AUTHORITY, SHARDS, Component
 from sidereal.protocol.limits import NAME_SIZE_MAX
 
@@ -37,10 +37,14 @@ class Body(Component, name="body"):
 
 
 class Pilot(Component, name="pilot", audience=SHARDS, writer=AUTHORITY, saved=False):
-    """Whose controls count, and the newest of them that the state has in it."""
+    """Whose controls count, the newest of them that the state has in it, and how early they come.
+
+    How early is that of the latest input that has come since the tick before: see `earliness`.
+    """
 
     control_epoch: U4
     input_seq: U4
+    input_early: I1
 
 
 class Label(Component, name="label", writer=AUTHORITY):

@@ -7,10 +7,13 @@ an older one is dropped.
 
 The client has predicted one tick per entry, so entries and ticks must not slip against each other:
 every slip is a jump of one tick's flight on the pilot's screen. A queue that ran dry therefore
-takes the last record for the entry that is missing, for `Limits.guesses` ticks, and lets go then.
-When such an entry turns up after all the path has grown longer: the next time the queue is dry it
-waits a tick, once, and so gains one entry of reserve. One that has had a reserve for a whole
-`Limits.trim_ticks` gives an entry of it back.
+takes the newest record that has come for the entry that is missing, for up to `Limits.guesses`
+entries, and lets go then. When they come after all, nothing slips: the next one has its tick still.
+Entries that were due while the queue had let go are jumped over, if they come later. So after a
+stall of the link every entry has its tick again.
+
+That entries come in time is up to the client: it is told how early they do, and makes them sooner
+or later (`earliness`). Only when more wait than `Limits.controls_reserve` one is jumped over.
 
 Presses count once: what is taken for a missing entry has none. Those of an entry that turned up too
 late, or was jumped over, are carried into the next one, so that no tap is lost.
@@ -18,6 +21,7 @@ late, or was jumped over, are carried into the next one, so that no tap is lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,6 +31,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.limits import INPUT_SEQ_MAX
 from sidereal.protocol.message.inputs import Input
 from sidereal.protocol.state.controls import ControlsLayout, Records
+from sidereal.protocol.state.earliness import encode_early
 from sidereal.shard.limits import LIMITS, Limits
 
 COLUMNS: Final = (
@@ -34,17 +39,18 @@ COLUMNS: Final = (
     "_passed",
     "_newest",
     "_held",
-    "_guesses",
-    "_turned_up",
     "_began",
     "_carried",
-    "_reserve",
+    "_missed",
+    "_early",
     "_ring",
     "_ring_seq",
 )
 
 Ints = NDArray[np.int64]
 Taken = tuple[Records, NDArray[np.uint32], NDArray[np.uint32]]
+UNKNOWN: Final = -math.inf
+"""How early something came that has waited for the shard."""
 
 
 class ControlQueues:
@@ -62,14 +68,12 @@ class ControlQueues:
         self._limits = limits
         self._epoch = np.zeros(capacity, dtype=np.int64)
         self._passed = np.zeros(capacity, dtype=np.int64)
-        self._newest = np.zeros(capacity, dtype=np.int64)
+        self._newest = np.full(capacity, -limits.guesses, dtype=np.int64)
         self._held = np.zeros(capacity, dtype=np.uint64)
-        self._guesses = np.full(capacity, self._limits.guesses, dtype=np.int64)
-        self._turned_up = np.zeros(capacity, dtype=np.bool_)
         self._began = np.zeros(capacity, dtype=np.int64)
         self._carried = np.zeros(capacity, dtype=np.uint64)
-        self._reserve = np.zeros(capacity, dtype=np.int64)
-        self._takes = 0
+        self._missed = np.zeros(capacity, dtype=np.int64)
+        self._early = np.full(capacity, np.inf)
         self._ring = np.zeros((capacity, self._limits.controls_queue), dtype=np.uint64)
         self._ring_seq = np.full((capacity, self._limits.controls_queue), -1, dtype=np.int64)
         self.accepted = 0
@@ -109,20 +113,22 @@ class ControlQueues:
         Args:
             row: of the body.
             entries: numbers and records, ascending: the newest entry that is in the
-                body's state, if it is known, and those after it.
+                body's state, or the newest that has come before it, and those after it.
         """
         for seq, record in entries:
-            if seq == self._passed[row]:
-                self._held[row], self._guesses[row] = record, 0
+            if self._passed[row] - self._limits.guesses < seq <= self._passed[row]:
+                self._held[row], self._newest[row] = record, seq
             elif seq > self._passed[row]:
                 self._queue(row, np.array([seq], np.int64), np.array([record], np.uint64))
 
-    def receive(self, row: int, message: Input) -> None:
+    def receive(self, row: int, message: Input, early: float = UNKNOWN) -> None:
         """Queue what came for one body.
 
         Args:
             row: of the body.
             message: of its pilot, with at most `Limits.controls_queue` records.
+            early: how long before the next tick it came, in ticks; below 0 if the shard is late
+                itself, and it is not known when it came.
         """
         control_epoch, first_seq = message.control_epoch, message.first_seq
         records = np.array(message.records, np.uint64)
@@ -133,16 +139,14 @@ class ControlQueues:
         if control_epoch > self._epoch[row]:
             one = np.array([row], dtype=np.int64)
             self._restart(one, np.int64(control_epoch), np.int64(max(0, first_seq - 1)))
-        if self._passed[row] - self._guesses[row] < seq[-1] <= self._passed[row]:
-            self._turned_up[row] = True
-        self._carry_late(row, seq, records)
-        fresh = seq > self._passed[row]
-        fresh &= self._ring_seq[row, seq % self._limits.controls_queue] != seq
-        self.stale += int(len(seq) - fresh.sum())
-        seq, records = seq[fresh], records[fresh]
-        if len(seq) == 0:
-            return
-        self._queue(row, seq, records)
+        came = self._ring_seq[row, seq % self._limits.controls_queue] == seq
+        passed = seq <= self._passed[row]
+        self.stale += int((came | passed).sum())
+        late = self._take_late(row, seq[passed], records[passed])
+        fresh = seq[~came & ~passed]
+        self._note_early(row, late, fresh, early)
+        if len(fresh):
+            self._queue(row, fresh, records[~came & ~passed])
 
     def take(self, rows: Ints) -> Taken:
         """Take the entry that is due for each body that is flown, once per tick.
@@ -155,53 +159,85 @@ class ControlQueues:
             uint32[n] and input_seq uint32[n].
         """
         waiting = self._newest[rows] - self._passed[rows]
-        skip = self._find_unused_reserve(rows, waiting) | (waiting > self._limits.controls_reserve)
-        return self._take(rows, skip)
+        skip = np.maximum(np.minimum(self._missed[rows], waiting - 1), 0)
+        self._missed[rows[waiting > 0]] = 0
+        return self._take(rows, skip + (waiting - skip > self._limits.controls_reserve))
+
+    def take_early(self, rows: Ints) -> NDArray[np.int8]:
+        """Tell how early the latest entry came of those since this was asked last, `earliness`."""
+        early = encode_early(self._early[rows])
+        self._early[rows] = np.inf
+        return early
+
+    def miss(self, rows: Ints, ticks: int) -> None:
+        """Let ticks pass in which nothing is taken: what was due in them is jumped over."""
+        self._missed[rows] += ticks
 
     def replay(self, rows: Ints) -> Taken:
         """Take the entry that was due for some bodies in a tick gone by, as `take` does."""
-        return self._take(rows, np.zeros(len(rows), dtype=np.bool_))
+        return self._take(rows, np.zeros(len(rows), dtype=np.int64))
 
-    def _take(self, rows: Ints, skip: NDArray[np.bool_]) -> Taken:
-        some = self._newest[rows] > self._passed[rows]
-        guessing = ~some & ~self._turned_up[rows] & (self._guesses[rows] < self._limits.guesses)
-        self._turned_up[rows] &= some
-        passed = np.minimum(self._passed[rows] + (some | guessing) + skip, INPUT_SEQ_MAX)
+    def _take(self, rows: Ints, skip: Ints) -> Taken:
+        newest, before = self._newest[rows], self._passed[rows]
+        some = newest > before
+        guessing = ~some & (before - newest < self._limits.guesses)
+        if skip.any():
+            self._carry_skipped(rows[skip > 0], before[skip > 0], skip[skip > 0])
+        passed = np.minimum(before + (some | guessing) + skip, INPUT_SEQ_MAX)
         self._passed[rows] = passed
         place = passed % self._limits.controls_queue
         # An entry all of whose copies were lost: the one before it is the best guess, too.
         came = some & (self._ring_seq[rows, place] == passed)
         held = np.where(came, self._ring[rows, place], self._held[rows] & self._states)
-        guesses = np.where(some, 0, np.minimum(self._guesses[rows] + 1, self._limits.guesses + 1))
-        held[guesses > self._limits.guesses] = 0
-        if skip.any():
-            self._carry_skipped(rows[skip], passed[skip] - 1)
+        gone = ~some & ~guessing
+        held[gone] = 0
+        self._missed[rows[gone]] += 1
         held = self._layout.add_presses(held, self._carried[rows])
         self._carried[rows] = 0
         self._held[rows] = held
-        self._guesses[rows] = guesses
         self.skipped += int(skip.sum())
         self.guessed += int(guessing.sum())
         return held, self._epoch[rows].astype(np.uint32), passed.astype(np.uint32)
 
-    def _carry_late(self, row: int, seq: Ints, records: Records) -> None:
-        """Carry the presses of entries that something else was taken for: each once."""
+    def _take_late(self, row: int, seq: Ints, records: Records) -> Ints:
+        """Take in entries that something else was taken for; gives those that had not come yet.
+
+        Their presses are carried, each once, and the newest is what the next ones are taken for.
+        """
         # Of those the ring knows whether they have come.
         since = max(int(self._newest[row]) - self._limits.controls_queue, int(self._began[row]))
         place = seq % self._limits.controls_queue
-        late = (seq > since) & (seq <= self._passed[row]) & (self._ring_seq[row, place] != seq)
+        late = (seq > since) & (self._ring_seq[row, place] != seq)
         for at in np.flatnonzero(late).tolist():
             self._ring_seq[row, place[at]] = seq[at]
             one = self._carried[row : row + 1]
             one[:] = self._layout.add_presses(one, records[at : at + 1])
+        if late.any() and seq[-1] > self._newest[row]:
+            self._newest[row], self._held[row] = seq[-1], records[-1]
+        those: Ints = seq[late]
+        return those
 
-    def _carry_skipped(self, rows: Ints, seq: Ints) -> None:
-        """Carry the presses of entries that are jumped over, if they have come."""
-        place = seq % self._limits.controls_queue
-        came = self._ring_seq[rows, place] == seq
-        rows, place = rows[came], place[came]
-        carried = self._layout.add_presses(self._carried[rows], self._ring[rows, place])
-        self._carried[rows] = carried
+    def _note_early(self, row: int, late: Ints, fresh: Ints, early: float) -> None:
+        """Note how early what came is for its tick: the first of it, which is the latest."""
+        if len(late):
+            first, early = int(late[0]), max(early, 0.0)
+        elif len(fresh) and early >= 0.0:
+            first = int(fresh[0])
+        else:
+            return
+        ticks = first - int(self._passed[row]) - 1 + min(early, 1.0)
+        self._early[row] = min(self._early[row], ticks)
+
+    def _carry_skipped(self, rows: Ints, passed: Ints, skip: Ints) -> None:
+        """Carry the presses of the entries that are jumped over, of those that have come."""
+        for nth in range(1, int(skip.max()) + 1):  # after a stall of a link, a few of few bodies
+            seq = passed + nth
+            place = seq % self._limits.controls_queue
+            came = (nth <= skip) & (self._ring_seq[rows, place] == seq)
+            some, place = rows[came], place[came]
+            self._carried[some] = self._layout.add_presses(
+                self._carried[some], self._ring[some, place]
+            )
 
     def _queue(self, row: int, seq: NDArray[np.int64], records: Records) -> None:
         newest = max(int(self._newest[row]), int(seq[-1]))
@@ -215,16 +251,6 @@ class ControlQueues:
         self._newest[row] = newest
         self.accepted += int(due.sum())
 
-    def _find_unused_reserve(self, rows: Ints, waiting: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which bodies have had more than the entry that is due all the while, bool[n]."""
-        self._reserve[rows] = np.minimum(self._reserve[rows], waiting - 1)
-        self._takes += 1
-        if self._takes % self._limits.trim_ticks:
-            return np.zeros(len(rows), dtype=np.bool_)
-        unused = self._reserve[rows] > 0
-        self._reserve[rows] = self._limits.controls_queue
-        return unused
-
     def _restart(
         self,
         rows: Ints,
@@ -233,11 +259,10 @@ class ControlQueues:
     ) -> None:
         self._epoch[rows] = control_epoch
         self._passed[rows] = passed
-        self._newest[rows] = passed
+        self._newest[rows] = passed - self._limits.guesses
         self._held[rows] = 0
-        self._guesses[rows] = self._limits.guesses
-        self._turned_up[rows] = False
         self._began[rows] = passed
         self._carried[rows] = 0
-        self._reserve[rows] = 0
+        self._missed[rows] = 0
+        self._early[rows] = np.inf
         self._ring_seq[rows] = -1

@@ -32,7 +32,7 @@ class Limits:
             newer ones repeat them.
         controls_queue: entries of one body's controls that are held until they are due.
         controls_reserve: entries of those that may wait; what is beyond is jumped over.
-        guesses: ticks for which the states of the last entry are taken for one that is missing.
+        guesses: entries that have not come for which the states of the newest one are taken.
         replay_ahead: entries ahead of the one that is due with which a queue is filled while its
             body is flown through the ticks before it was adopted.
         resimulated_ticks: for how long it is known where bodies were, for who is adopted late.
@@ -40,8 +40,6 @@ class Limits:
             left out.
         resimulations: ticks that are simulated again for them in one tick, all together; those
             beyond are left as they are.
-        trim_ticks: entries that have waited all the while for so long are not needed: one is jumped
-            over.
         releases: releases of ghosts that are remembered, so that nothing late brings one back.
         beats: the newest, of which the quickest tells when ticks begin.
         beats_late: so many in a row, all late, mean that the server's clock slipped, not the
@@ -71,7 +69,6 @@ class Limits:
     resimulated_ticks: int = REPAIRED_TICKS_MAX
     resimulated_bodies: int = REPAIRED_BODIES_MAX
     resimulations: int = 48
-    trim_ticks: int = 40
     releases: int = 1 << 16
     beats: int = 20
     beats_late: int = 3

@@ -125,7 +125,7 @@ class ShardCore(Turns):
             Simulation, game, self._schema, rng=rng, limits=limits, clock=clock, strict=strict
         )
         self._inbox: list[AuthorityMessage] = []
-        self._controls: deque[RoutedInput] = deque(maxlen=limits.controls_waiting)
+        self._controls: deque[tuple[RoutedInput, float]] = deque(maxlen=limits.controls_waiting)
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
@@ -294,7 +294,7 @@ class ShardCore(Turns):
                 self._messages_malformed += 1
         # Inputs afterwards: those that overtook the adoption of their body are for it.
         while self._controls:
-            simulation.take_input(self._controls.popleft())
+            simulation.take_input(*self._controls.popleft())
         sightings, self._sightings = self._sightings, []
         if sightings:
             simulation.show_ghosts(sightings, self.tick)
@@ -343,7 +343,7 @@ class ShardCore(Turns):
         if event.channel == ShardChannel.CONTROLS:
             routed = decode_routed_input_untrusted(event.message, self._schema.controls)
             self._controls_dropped += len(self._controls) == self._limits.controls_waiting
-            self._controls.append(routed)
+            self._controls.append((routed, (self.next_tick_at() or -math.inf) - now))
             return
         message = decode_authority_untrusted(event.channel, event.message)
         if isinstance(message, Beat):

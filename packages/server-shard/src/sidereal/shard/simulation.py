@@ -39,7 +39,7 @@ from sidereal.protocol.state.stream import GONE
 from sidereal.shard.asks import Asks
 from sidereal.shard.bodies import Bodies, shapes_of
 from sidereal.shard.changes import Changes, modelled_of
-from sidereal.shard.controls import ControlQueues
+from sidereal.shard.controls import UNKNOWN, ControlQueues
 from sidereal.shard.events import Events
 from sidereal.shard.families import Families
 from sidereal.shard.ghosts import Ghosts, News
@@ -159,11 +159,11 @@ class Simulation:
         elif isinstance(message, ShadowsMessage):
             self.shadows.cast_untrusted(message.rows)
 
-    def take_input(self, message: RoutedInput) -> None:
-        """Queue what a pilot has held for the tick that it is for."""
+    def take_input(self, message: RoutedInput, early_s: float = UNKNOWN) -> None:
+        """Queue what a pilot has held, which came so long before the next tick."""
         row = int(self.bodies.rows_of(np.array([message.net_id]))[0])
         if row >= 0:
-            self._controls.receive(row, message.input)
+            self._controls.receive(row, message.input, early_s / self.rules.tick_s)
         elif not self._early.hold(message):
             self._controls_unclaimed += 1
 
@@ -199,8 +199,9 @@ class Simulation:
             tick: the last one simulated.
         """
         self.bodies.coast(ticks * self.rules.tick_s)
+        self._controls.miss(rows := self.bodies.rows(), ticks)
         # Nobody knows what they would have run into.
-        self.bodies.ring.begin(self.bodies.rows(), tick + ticks)
+        self.bodies.ring.begin(rows, tick + ticks)
         self.bodies.ring.note(tick + ticks, self.bodies.columns)
         self._space.place(self.bodies.columns)
 
@@ -392,9 +393,8 @@ class Simulation:
         """Take what pilots hold in this tick: uint64[capacity] by row."""
         columns, rows = self.bodies.columns, self.bodies.rows()
         flown = rows[self._stages.flown[columns["kind"][rows]]]
-        held, control_epoch, input_seq = self._controls.take(flown)
         records = np.zeros(columns.capacity, dtype=np.uint64)
-        records[flown] = held
-        columns["control_epoch"][flown] = control_epoch
-        columns["input_seq"][flown] = input_seq
+        records[flown], control_epoch, input_seq = self._controls.take(flown)
+        columns["control_epoch"][flown], columns["input_seq"][flown] = control_epoch, input_seq
+        columns["input_early"][flown] = self._controls.take_early(flown)
         return records

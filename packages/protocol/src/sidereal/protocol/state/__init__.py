@@ -10,7 +10,7 @@
   is motion between two references.
 * `stream` lays out what clients are sent, and `private` what one of them alone is; `heads` writes
   what datagrams and sections begin with; `snapshot` reads all of it.
-* `controls` is what a pilot holds in a tick, as the bits of a number; `spawnkeys` say which input
-  has spawned an entity.
+* `controls` is what a pilot holds in a tick, as the bits of a number; `earliness` says how early
+  that came; `spawnkeys` say which input has spawned an entity.
 * `proposals` is what a shard proposes, and `records` what it is sent of ghosts.
 """

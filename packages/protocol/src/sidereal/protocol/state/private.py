@@ -11,9 +11,9 @@ says which of the first three are there; all others have runs:
 * PRESENCE: another entity is flown, or it has other components: its id, the control epoch, and the
   mask of the components that come here. The id is 0 for a client that flies nothing;
 * motion, on a finer grid than in cells, as of the tick of the state: the header's, less its lag;
-* INPUTS: which is the newest input that the state has in it, and how many had come beyond it. If
-  there is no motion beside it, the motion that was sent before goes on along its straight line up
-  to the tick of the state;
+* INPUTS: which is the newest input that the state has in it, and how early inputs come. If there is
+  no motion beside it, the motion that was sent before goes on along its straight line up to the
+  tick of the state;
 * the number of a component: its fields, as in memory.
 
 Behind these are **private events**, from EVENT_FIRST on: what has happened, of which this client is
@@ -78,8 +78,7 @@ SPIN_STEP: Final = 2.0**-26
 """Rad/s."""
 
 INPUTS_ROW: Final = np.dtype([("early", "i1"), ("input", "<u2")])
-"""`early` is how many inputs had come beyond the newest one in the state, when the section was
-written; below 0 as many were taken for granted before they came."""
+"""`early` is how early the latest input came of those since the tick before, see `earliness`."""
 
 _LAG: Final = struct.Struct("<b")
 _INPUTS: Final = struct.Struct("<bH")

@@ -364,9 +364,11 @@ OWNER: Final = Component("owner", (Field("shard", "u2"),), Replication.ATTRIBUTE
 """The shard that simulates it; 0 is nobody."""
 
 PILOT: Final = Component(
-    "pilot", (Field("control_epoch", "u4"), Field("input_seq", "u4")), Replication.LINK
+    "pilot",
+    (Field("control_epoch", "u4"), Field("input_seq", "u4"), Field("input_early", "i1")),
+    Replication.LINK,
 )
-"""Whose controls count, and the newest of them that this state has in it."""
+"""Whose controls count, the newest of them that this state has in it, and how early they come."""
 
 PREDICTED: Final = Component(
     "predicted",

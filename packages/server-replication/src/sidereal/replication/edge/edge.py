@@ -197,7 +197,6 @@ class Edge:
         values["x"][old], values["y"][old] = present.x[at], present.y[at]
         values["heading"][old], tick[old] = present.heading[at], present.tick
         input_seq = columns["input_seq"][rows].astype(np.int64)
-        newest = np.array([player.newest_seq for player in flying], np.int64)
         return Piloted(
             np.array([player.row for player in flying], np.int64),
             rows,
@@ -205,7 +204,7 @@ class Edge:
             columns["control_epoch"][rows],
             self._world.columns.mask[rows] & np.uint64(schema.mask_own),
             input_seq,
-            np.maximum(newest, 0) - input_seq,
+            columns["input_early"][rows],
             tick,
             self._world.changed[MOVES][rows] == present.tick,
             values,

@@ -83,7 +83,7 @@ class Piloted(NamedTuple):
         control_epoch: uint32[n]
         mask: uint64[n], its components, of those that whoever flies it is sent.
         input_seq: int64[n], the newest input in its state.
-        early: int64[n], how many inputs have come beyond that one.
+        early: int8[n], how early inputs come, `earliness`.
         tick: int64[n], of its state.
         moved: bool[n], whether cells say anew how it moves.
         values: fields of these components by name, [n].
@@ -95,7 +95,7 @@ class Piloted(NamedTuple):
     control_epoch: NDArray[np.uint32]
     mask: NDArray[np.uint64]
     input_seq: Ints
-    early: Ints
+    early: NDArray[np.int8]
     tick: Ints
     moved: NDArray[np.bool_]
     values: dict[str, NDArray[Any]]
@@ -206,7 +206,7 @@ class PrivateLog:
         fresh = self._publish_presence(tick, flown)
         self._publish_motion(tick, flown, fresh)
         inputs = np.zeros(len(fresh), INPUTS_ROW)
-        inputs["early"] = np.clip(flown.early, -128, 127)
+        inputs["early"] = flown.early
         inputs["input"] = flown.input_seq % (1 << 16)
         newer = inputs["input"] != self._rows[INPUTS]["input"][flown.client]
         self._rows[INPUTS][flown.client] = inputs

@@ -80,7 +80,8 @@ class InputLog:
             records: `Schema.full_record[n]`.
 
         Returns:
-            `INPUT_ROW[m]`, of each entity in order, from the newest input in its record on.
+            `INPUT_ROW[m]`, of each entity in order, from the newest input in its record on, or from
+            the newest that has come, if that is before it.
         """
         flown = records[self._find(records)]
         rows = [
@@ -89,7 +90,7 @@ class InputLog:
                 flown["id"].tolist(), flown["input_seq"].tolist(), strict=True
             )
             for seq, record in self._flown[net_id][1].items()
-            if seq >= newest
+            if seq >= min(newest, next(reversed(self._flown[net_id][1])))
         ]
         return np.array(rows, INPUT_ROW)
 

@@ -172,7 +172,7 @@ def draw_shard_limits(rng: np.random.Generator) -> ShardLimits:
         controls_reserve=reserve,
         guesses=int(rng.integers(2, 6)),
         replay_ahead=int(rng.integers(4, 17)),
-        trim_ticks=int(rng.integers(8, 41)),
+        drain_within_s=float(rng.integers(8, 41)),
         beats=int(rng.integers(4, 21)),
         beats_late=int(rng.integers(2, 4)),
         jump_ticks=int(rng.integers(1, 4)),

@@ -1,15 +1,15 @@
 """The ledger of inputs: what each client held, number by number, against what shards flew.
 
 An input that had come to the shard of its ship in time is flown, once, in its order, as it was
-held, and with all its presses. One that had not come is guessed: what was held last, for a few
-ticks, or nothing. A number is skipped, in whatever plan, only when more of them wait than a queue
-may hold back, or to give back a reserve that was not needed for a whole period; several only
-because the queue overflows. More can't wait than have come to the authority.
+held, and with all its presses. One that had not come is guessed: what was held last, as far as
+that has come, for a few ticks, or nothing. A number is skipped, in whatever plan, only when more of
+them wait than a queue may hold back, or for a tick that has passed without any; several at once
+only for several such ticks, or because the queue overflows. More can't wait than have come to the
+authority.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -26,7 +26,7 @@ from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 
 GUESSES_CALM_MAX: Final = 3
 """Inputs of one ship under one owner that may come too late when nothing goes wrong: until the
-queue has a reserve as large as the jitter."""
+client has a reserve as large as the jitter."""
 
 ADOPTED_SKIPS_MAX: Final = 3
 """Inputs that are skipped for every change of the owner: it flew straight on meanwhile."""
@@ -42,14 +42,14 @@ class _Flown(NamedTuple):
     Attributes:
         tick: it was flown in.
         since: when the owner had it, virtual seconds.
-        reserve: inputs that were left each time since the period began, at most.
+        missed: ticks since an input was taken that had come, at most, in which none was.
     """
 
     tick: int
     input_seq: int
     buttons: int
     since: float
-    reserve: int
+    missed: int
 
 
 class InputLedger:
@@ -84,10 +84,7 @@ class InputLedger:
             if self._plan.calm and count > GUESSES_CALM_MAX:
                 yield f"{count} inputs of {net_id} were guessed by one owner, though all came"
         for net_id, count in self._skipped.items():
-            limit = (
-                self._owners[net_id] * ADOPTED_SKIPS_MAX
-                + core.tick // self._plan.shard_limits.trim_ticks
-            )
+            limit = self._owners[net_id] * ADOPTED_SKIPS_MAX
             if self._plan.calm and count > limit:
                 yield f"{count} inputs of {net_id} were skipped under {self._owners[net_id]} owners"
 
@@ -99,7 +96,6 @@ class InputLedger:
         self._flew_at: dict[str, float] = {}
         self._came: dict[tuple[str, int, int], list[tuple[float, int]]] = {}
         self._newest: dict[tuple[int, int], int] = {}
-        self._ticks_of: Counter[str] = Counter()
         self._guesses: dict[tuple[int, int], int] = {}
         self._skipped: dict[int, int] = {}
         self._owners: dict[int, int] = {}
@@ -129,7 +125,6 @@ class InputLedger:
             self._taken_in += 1
 
     def _judge(self, cluster: Cluster, flight: Flight) -> Iterator[str]:
-        self._ticks_of[flight.core] += 1
         for row in np.flatnonzero(flight.control_epoch > 0).tolist():
             net_id, epoch = int(flight.net_id[row]), int(flight.epoch[row])
             if net_id in self._liars:
@@ -143,42 +138,62 @@ class InputLedger:
                 since = self._flew_at.get(flight.core, flight.since)
                 mark = Mark(net_id, int(flight.control_epoch[row]), given)
                 last = cluster.ledger.held.get(mark, 0)
-                before = _Flown(flight.tick - 1, given, last, since, 0)
+                before = _Flown(flight.tick - 1, given, last, since, replayed)
                 self._owners[net_id] = self._owners.get(net_id, 0) + 1
             now = _Flown(
                 flight.tick,
                 int(flight.input_seq[row]),
                 int(flight.buttons[row]),
                 before.since,
-                self._reserve_after(flight, row, before),
+                self._missed_after(flight, row, before, replayed),
             )
             self._flown[key] = now
             for text in self._compare(cluster, flight, row, before, now, replayed):
                 yield f"{net_id} in tick {flight.tick}: {text}"
 
-    def _reserve_after(self, flight: Flight, row: int, before: _Flown) -> int:
-        """Tell how many inputs may have been left at each tick of the period so far."""
-        if self._ticks_of[flight.core] % self._limits.trim_ticks == 0:
-            return self._limits.controls_queue
-        return min(before.reserve, self._waiting_at_most(flight, row, before) - 1)
+    def _missed_after(self, flight: Flight, row: int, before: _Flown, replayed: int) -> int:
+        """Tell in how many ticks nothing may have been taken that had come, until now."""
+        steps = int(flight.input_seq[row]) - before.input_seq
+        came = steps > 1 or (steps == 1 and self._came_in_time(flight, row, before))
+        if came and not replayed:
+            return 0
+        return max(0, before.missed + flight.tick - before.tick - steps)
 
     def _waiting_at_most(self, flight: Flight, row: int, before: _Flown) -> int:
         """Tell how many inputs may have waited for a ship when a tick began."""
         pilot = int(flight.net_id[row]), int(flight.control_epoch[row])
         return self._newest.get(pilot, 0) - before.input_seq
 
-    def _judge_skip(
+    def _heard_since(self, flight: Flight, row: int, before: _Flown) -> list[int]:
+        """Collect the newest inputs of the messages that had come to a shard for a ship."""
+        key = flight.core, int(flight.net_id[row]), int(flight.control_epoch[row])
+        return [newest for at, newest in self._came.get(key, []) if at > before.since]
+
+    def _came_in_time(self, flight: Flight, row: int, before: _Flown) -> bool:
+        """Tell whether the input that a ship flew had surely come."""
+        flown = int(flight.input_seq[row])
+        heard = self._heard_since(flight, row, before)
+        return any(newest - CONTROLS_PER_MESSAGE_MAX < flown <= newest for newest in heard)
+
+    def _judge_skips(
         self, cluster: Cluster, flight: Flight, row: int, before: _Flown
     ) -> Iterator[str]:
-        """An input is skipped because too many wait, or because one has waited for long."""
-        waiting = self._waiting_at_most(flight, row, before)
-        period_ends = self._ticks_of[flight.core] % self._limits.trim_ticks == 0
-        if waiting > self._limits.controls_reserve:
+        """Inputs are skipped for ticks without any, because too many wait, or for want of room."""
+        now, waiting = int(flight.input_seq[row]), self._waiting_at_most(flight, row, before)
+        passed = flight.tick - before.tick
+        beyond = now - before.input_seq - before.missed - passed
+        if beyond <= 0:
+            return
+        # It may have come without a mark, but not before it had come to the authority.
+        if now <= before.input_seq + waiting - self._limits.controls_queue + 2 + before.missed:
+            cluster.limits_met["shard.controls_queue"] += 1
+        elif beyond == 1 and waiting - before.missed > self._limits.controls_reserve:
             cluster.limits_met["shard.controls_reserve"] += 1
-        elif period_ends and min(before.reserve, waiting - 1) > 0:
-            cluster.limits_met["shard.trim_ticks"] += 1
         else:
-            yield f"input {before.input_seq + 1} was skipped, though at most {waiting} waited"
+            yield (
+                f"from input {before.input_seq} to {now}, though at most {waiting} waited and "
+                f"{before.missed} ticks had none"
+            )
 
     def _compare(
         self,
@@ -200,32 +215,23 @@ class InputLedger:
             replayed: ticks that it was flown through when it was adopted, with inputs of its own.
         """
         net_id, control_epoch = int(flight.net_id[row]), int(flight.control_epoch[row])
-        came = self._came.get((flight.core, net_id, control_epoch), [])
-        came = [(at, newest) for at, newest in came if at > before.since]
-        newest = max((newest for _, newest in came), default=0)
+        newest = max(self._heard_since(flight, row, before), default=0)
         steps = now.input_seq - before.input_seq
         waiting = newest - before.input_seq
         if steps < 0:
             yield f"input {now.input_seq} after {before.input_seq}"
-        # It may have come without a mark, but not before it had come to the authority.
-        latest = before.input_seq + self._waiting_at_most(flight, row, before)
-        if steps > 2 + replayed and now.input_seq > latest - self._limits.controls_queue + 2:
-            yield f"from input {before.input_seq} to {now.input_seq}"
-        cluster.limits_met["shard.controls_queue"] += steps > 2 + replayed
-        if steps == 2 and not replayed:
-            self._skipped[net_id] = self._skipped.get(net_id, 0) + 1
-            cluster.exercised["inputs skipped"] += 1
-            yield from self._judge_skip(cluster, flight, row, before)
+        if steps > 1:
+            yield from self._judge_skips(cluster, flight, row, before)
+        if steps > 1 and not replayed:
+            self._skipped[net_id] = self._skipped.get(net_id, 0) + steps - 1
+            cluster.exercised["inputs skipped"] += steps - 1
         if steps == 0:
             cluster.limits_met["shard.guesses"] += now.buttons & STATES < before.buttons & STATES
             if waiting > 0 and not replayed:
                 yield f"input {before.input_seq + 1} waits, though it had come"
             return
         wanted = cluster.ledger.held.get(Mark(net_id, control_epoch, now.input_seq))
-        in_time = any(
-            newest - CONTROLS_PER_MESSAGE_MAX < now.input_seq <= newest for _, newest in came
-        )
-        if in_time:
+        if self._came_in_time(flight, row, before):
             cluster.exercised["inputs flown"] += 1
             if not replayed and not _is_flown_as(now.buttons, wanted):
                 yield f"input {now.input_seq} held {wanted}, and was flown as {now.buttons}"
@@ -235,7 +241,10 @@ class InputLedger:
         guessed = wanted is None or now.buttons & STATES != wanted & STATES
         self._guesses[key] = self._guesses.get(key, 0) + guessed
         # It may have come without a mark: what could not leave at once leaves with the next one.
-        may_be = (0, before.buttons & STATES, (wanted or 0) & STATES)
+        may_be = {0, before.buttons & STATES}
+        for number in range(now.input_seq - self._limits.guesses, now.input_seq + 1):
+            held = cluster.ledger.held.get(Mark(net_id, control_epoch, number), 0)
+            may_be.add(held & STATES)
         if not replayed and now.buttons & STATES not in may_be:
             yield f"input {now.input_seq} had not come, and was flown as {now.buttons}"
 

@@ -228,8 +228,7 @@ class Reference:
         self._exercised["ships handed over"] += 1
         self._exercised["ticks replayed of ships"] += max(0, ticks)
         if net_id in self._liars:
-            # What a liar held is not known.
-            return
+            return  # what a liar held is not known
         flown = int(flight.input_seq[row])
         # What comes in the same tick may be more than the queue holds: it jumps over the oldest.
         pilot = int(flight.control_epoch[row])
@@ -238,7 +237,8 @@ class Reference:
         ends = [
             state
             for state, input_seq in self.replays(net_id, given, ticks, flight.at, laws)
-            if 0 <= flown - input_seq <= 2 or input_seq < flown <= jumped_to
+            if 0 <= flown - input_seq <= 2 + ticks - (input_seq - given.input_seq)
+            or input_seq < flown <= jumped_to
         ]
         if not ends or physics.distance(found, np.array(ends)).min() > ROUNDING:
             yield f"{net_id} was not flown by its inputs for the {ticks} ticks of its handover"
@@ -281,21 +281,21 @@ class Reference:
         """Fly a ship on like `replays`, by none of the inputs before the first that is known."""
         newest = Mark(net_id, given.control_epoch, given.input_seq)
         state, buttons = physics.state_of(given.state), 0
-        # Without the input that is in the row there is nothing to go on with.
+        # Without the input in the row there is nothing to go on by, but what that was guessed by.
         yield _fly_on(state, 0, ticks, laws), given.input_seq
-        for came in range(ticks + 1):
+        for came in range(1 - self._guesses_max, ticks + 1):
             newest = newest._replace(input_seq=given.input_seq + came)
             held = self._ledger.held.get(newest)
             if held is None:
-                if came:
+                if came > 0:
                     return
                 continue
-            if newest.input_seq >= first:
-                buttons = held
-            state = physics.fly(state, buttons, laws) if came else state
-            guesses = min(ticks - came, self._guesses_max)
-            end = _fly_on(_fly_on(state, buttons, guesses, laws), 0, ticks - came - guesses, laws)
-            yield end, newest.input_seq + guesses
+            buttons = held if newest.input_seq >= first else buttons
+            state = physics.fly(state, buttons, laws) if came > 0 else state
+            left = ticks - max(came, 0)
+            guesses = min(left, self._guesses_max + min(came, 0))
+            end = _fly_on(_fly_on(state, buttons, guesses, laws), 0, left - guesses, laws)
+            yield end, given.input_seq + max(came, 0) + guesses
 
     def _count_contacts_between_owners(self, tick: int) -> None:
         """Count the pairs that began to touch in a tick while they had different owners."""

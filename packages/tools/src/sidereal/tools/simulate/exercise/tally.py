@@ -145,7 +145,6 @@ COUNTED: Final = (
     "shard.controls_queue",
     "shard.controls_reserve",
     "shard.guesses",
-    "shard.trim_ticks",
     "shard.jump_ticks",
     "shard.spawns_per_s",
     "client.ticks_catch_up",

@@ -1,0 +1,172 @@
+"""Inputs of a client and the queue of its ship, with clocks that drift and late processes."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import pytest
+
+from sidereal.client.inputs import Inputs, Keys
+from sidereal.protocol.limits import INPUT_GUESSES_MAX
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.controls import ControlsField, ControlsLayout
+from sidereal.protocol.state.earliness import decode_early
+from sidereal.shard.controls import ControlQueues
+
+TICK_S: Final = Rules().tick_s
+LAYOUT: Final = ControlsLayout([ControlsField("held", 1 << 16, "angle")])
+SHIP: Final = np.zeros(1, np.int64)
+BEGINS_S: Final = 5.0
+"""From then on it is counted what goes wrong."""
+
+
+class Flight:
+    """A client with a ship, a shard, and the way between them.
+
+    Attributes:
+        now: virtual seconds.
+        way_s: how long a datagram takes.
+        lags: ticks by which the shard is ahead of the newest input that it has taken, each time
+            that this was another than before.
+        guessed: how often an input came too late, since `BEGINS_S`.
+        early: the newest of how early inputs came, in ticks.
+        lasted_s: lengths of the client's ticks.
+    """
+
+    def __init__(self, phase: float, way_s: float, seed: int, drift: float = 5e-5) -> None:
+        self.now, self.way_s = 0.0, way_s
+        self.lags: list[int] = []
+        self.guessed = 0
+        self.early: deque[float] = deque(maxlen=100)
+        self.lasted_s: list[float] = []
+        self._rng = np.random.default_rng(seed)
+        self._rate = 1.0 + drift
+        self._inputs = Inputs(TICK_S, phase * TICK_S)
+        self._keys = Keys(LAYOUT)
+        self._queues = ControlQueues(1, LAYOUT)
+        self._queues.reset(SHIP, np.ones(1, np.uint32), np.zeros(1, np.uint32))
+        self._tick = 0
+        self._order = itertools.count()
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._stalled_until = 0.0
+        self._at(0.0, self._frame)
+        self._at(TICK_S, self._step)
+
+    def stall(self, seconds: float) -> None:
+        """Let the client do nothing for a while."""
+        self._stalled_until = self.now + seconds
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        end = self.now + seconds
+        while self._due[0][0] <= end:
+            self.now, _, act = heapq.heappop(self._due)
+            act()
+        self.now = end
+
+    def _at(self, at: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (at, next(self._order), act))
+
+    def _late_s(self, usual_s: float) -> float:
+        """Be late by up to so much, and now and then by 15 ms more."""
+        rare = self._rng.random() < 0.02
+        return float(self._rng.uniform(0.0, usual_s) + rare * self._rng.uniform(0.0, 0.015))
+
+    def _frame(self) -> None:
+        """Make the inputs that are due: the client looks whenever it has drawn a frame."""
+        for entry in self._inputs.press(self._keys, self.now * self._rate):
+            self.lasted_s.append(entry.lasts_s)
+        message = self._inputs.message(1)
+        if message is not None:
+
+            def arrive() -> None:
+                early = (self._tick + 1) * TICK_S - self.now
+                self._queues.receive(0, message, early / TICK_S)
+
+            self._at(self.now + self.way_s, arrive)
+        due_at = self._inputs.next_at / self._rate
+        self._at(max(self._stalled_until, due_at) + self._late_s(0.01), self._frame)
+
+    def _step(self) -> None:
+        """Take an input, and answer."""
+        self._tick += 1
+        guessed = self._queues.guessed
+        _, _, passed = self._queues.take(SHIP)
+        tick, seq = self._tick, int(passed[0])
+        early = decode_early(int(self._queues.take_early(SHIP)[0]))
+        self.early += [] if early is None else [early]
+        if self.now > BEGINS_S:
+            self.guessed += self._queues.guessed - guessed
+            if not self.lags or self.lags[-1] != tick - seq:
+                self.lags.append(tick - seq)
+
+        def answer() -> None:
+            if self._inputs.answer_untrusted(seq, self.now * self._rate):
+                self._inputs.keep_pace(tick, seq, early)
+
+        self._at(self.now + self.way_s + self._late_s(0.002), answer)
+        self._at((self._tick + 1) * TICK_S + self._late_s(0.002), self._step)
+
+
+@pytest.mark.parametrize("way_s", [0.0005, 0.075])
+@pytest.mark.parametrize("drift", [-5e-5, 5e-5])
+def test_inputs_come_in_time_whatever_their_phase(way_s: float, drift: float) -> None:
+    late = 0
+    for step in range(5):
+        flight = Flight(step / 5, way_s, seed=step, drift=drift)
+        flight.run(65.0)
+        assert len(flight.lags) == 1
+        late += flight.guessed
+    assert late <= 5  # in five minutes
+
+
+def test_a_longer_way_makes_ticks_shorter_and_nothing_slips() -> None:
+    flight = Flight(0.3, 0.02, seed=1)
+    flight.run(20.0)
+    assert flight.guessed == 0
+    flight.way_s = 0.1
+    flight.run(3.0)
+    assert flight.guessed < 3.0 / TICK_S / 2
+    flight.guessed = 0
+    flight.run(60.0)
+    assert flight.guessed == 0
+    assert len(flight.lags) == 1
+    assert min(flight.lasted_s) >= 0.9 * TICK_S - 1e-9
+    assert max(flight.lasted_s) <= 1.05 * TICK_S + 1e-9
+
+
+def test_what_is_not_needed_any_more_is_given_back_and_nothing_slips() -> None:
+    flight = Flight(0.3, 0.1, seed=2)
+    flight.run(20.0)
+    flight.way_s = 0.02
+    flight.run(20.0)
+    assert min(flight.early) > 1.6  # the latest of the last half minute would still be in time
+    flight.run(20.0)
+    assert 0.1 < min(flight.early) < 1.6
+    assert (flight.guessed, len(flight.lags)) == (0, 1)
+
+
+def test_a_client_that_stands_still_for_a_moment_is_as_far_ahead_afterwards() -> None:
+    flight = Flight(0.3, 0.02, seed=3)
+    flight.run(20.0)
+    before = min(flight.early)
+    flight.stall(0.2)
+    flight.run(20.0)
+    assert min(flight.early) == pytest.approx(before, abs=0.4)
+    assert 0 < flight.guessed <= INPUT_GUESSES_MAX
+    assert len(flight.lags) == 1
+
+
+def test_a_client_that_stands_still_for_long_slips_once() -> None:
+    flight = Flight(0.3, 0.02, seed=4)
+    flight.run(20.0)
+    flight.stall(2.0)
+    flight.run(3.0)
+    flight.guessed, flight.lags = 0, []
+    flight.run(60.0)
+    assert (flight.guessed, len(flight.lags)) == (0, 1)
