@@ -15,6 +15,7 @@ from target import Target, join, split
 from targets_message import server_messages
 
 from sidereal.client.client import Client
+from sidereal.client.endings import Endings
 from sidereal.client.glance import Glance
 from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.leases import LeaseMap
@@ -103,7 +104,8 @@ def run_replica(body: bytes) -> None:
 
 def draw(replica: Replica) -> View:
     now = replica.newest_tick + 2.5
-    return compose_view(replica, RULES, Moment(now, now - 2.0, 1.5), 1, None, NOTHING, Smoothing())
+    moment, ends = Moment(now, now - 2.0, 1.5), Endings(GAME)
+    return compose_view(replica, RULES, moment, 1, None, NOTHING, Smoothing(), ends)
 
 
 def _picture(replica: Replica) -> tuple[bytes, ...]:

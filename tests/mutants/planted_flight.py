@@ -173,9 +173,9 @@ def the_first_input_after_a_handover_is_flown_twice(patch: pytest.MonkeyPatch) -
     """A new owner flies on from the input before the one that is in the row."""
     replay = Adoption.replay
 
-    def again(self: Adoption, rows: Any, inputs: Any, tick: int) -> None:
+    def again(self: Adoption, rows: Any, inputs: Any, told: int, tick: int) -> None:
         before = self._bodies.columns["input_seq"][rows].copy()
-        replay(self, rows, inputs, tick)
+        replay(self, rows, inputs, told, tick)
         flown = self._bodies.columns["input_seq"][rows] > before
         self._controls._passed[rows[flown]] -= 1
         self._controls._held[rows[flown]] = 0
@@ -203,8 +203,8 @@ def nobody_knows_how_the_adopted_have_come(patch: pytest.MonkeyPatch) -> None:
     """Of adopted bodies the ring knows nothing but where they are."""
     replay = Adoption.replay
 
-    def forgetful(self: Adoption, rows: Any, inputs: Any, tick: int) -> None:
-        replay(self, rows, inputs, tick)
+    def forgetful(self: Adoption, rows: Any, inputs: Any, told: int, tick: int) -> None:
+        replay(self, rows, inputs, told, tick)
         self._ring.begin(rows, tick)
 
     patch.setattr(Adoption, "replay", forgetful)
@@ -259,14 +259,15 @@ def what_is_missing_is_pressed_again(patch: pytest.MonkeyPatch) -> None:
 
 def late_presses_count_each_time(patch: pytest.MonkeyPatch) -> None:
     """Every copy of an input that comes too late is pressed once more."""
-    carry = ControlQueues._carry_late
+    take = ControlQueues._take_late
 
-    def again(self: ControlQueues, row: int, seq: Any, records: Any) -> None:
+    def again(self: ControlQueues, row: int, seq: Any, records: Any) -> Any:
         known = self._ring_seq[row].copy()
-        carry(self, row, seq, records)
+        late = take(self, row, seq, records)
         self._ring_seq[row] = known
+        return late
 
-    patch.setattr(ControlQueues, "_carry_late", again)
+    patch.setattr(ControlQueues, "_take_late", again)
 
 
 MUTANTS: Final = (
