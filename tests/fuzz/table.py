@@ -48,6 +48,9 @@ REACHED: Final = {
     "protocol.channel.peer.Peer.receive_untrusted": "protocol.channel.endpoint.ServerEndpoint",
     "client.reading.read_untrusted": "client.replica.Replica.apply_untrusted",
     "client.own.OwnEntity.answer_untrusted": "client.client.Client",
+    "protocol.message.codec._decompress_untrusted": (
+        "protocol.message.codec.decode_authority_untrusted"
+    ),
     "protocol.state.described.schema_of_untrusted": "game.described.declare_untrusted",
     "protocol.state.description.explain_untrusted": (
         "protocol.state.schema.Schema.explain_untrusted"
