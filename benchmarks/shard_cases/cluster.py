@@ -25,7 +25,7 @@ from sidereal.tools.simulate.authority import SHARDS, Authority
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
-from sidereal.tools.simulate.processes import Arrival, Process, ShardHost
+from sidereal.tools.simulate.processes import LOAD_EVERY_S, Arrival, Process, ShardHost
 from sidereal.tools.simulate.seeds import random_of
 from sidereal.tools.simulate.stage import Stage
 
@@ -127,17 +127,31 @@ class Shard(ShardHost):
 
     Attributes:
         flown: that tick, by id and epoch.
+        step_s: processor time of each tick, and of all that comes with it; seconds.
     """
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(self, *arguments: Any, tells_time: bool, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.flown: dict[tuple[int, int], int] = {}
+        self.step_s: list[float] = []
+        self._tells_time = tells_time
+        self._told_s = 0.0
+        self._told = 0
         self._known = np.empty(0, np.int64)
 
+    def _report(self, core: ShardCore, local: float) -> None:
+        if not self._tells_time:
+            super()._report(core, local)
+        elif core.bodies is not None and local >= self._told_s + LOAD_EVERY_S:
+            self._told_s = local
+            core.report_load(0, 0, [round(1e6 * took) for took in self.step_s[self._told :]])
+            self._told = len(self.step_s)
+
     def _turn(self, core: ShardCore, now: float, local: float) -> None:
-        before = core.tick
+        before, began_s = core.tick, time.process_time()
         super()._turn(core, now, local)
         if core.tick != before and core.bodies is not None:
+            self.step_s.append(time.process_time() - began_s)
             columns, rows = core.bodies.columns, core.bodies.rows()
             keys = (columns.net_id[rows].astype(np.int64) << 32) | columns.epoch[rows]
             for key in np.setdiff1d(keys, self._known).tolist():  # those that came: a few
@@ -180,7 +194,7 @@ class Cluster:
     def __init__(
         self,
         game: Declarations,
-        layout: Layout,
+        layout: Layout | None,
         *,
         shards: int,
         seed: int,
@@ -189,7 +203,19 @@ class Cluster:
         limits: Limits = LIMITS,
         bots_max: int = 1,
     ) -> None:
-        """Make a world without anything in it, and run it until all shards serve."""
+        """Make a world without anything in it, and run it until all shards serve.
+
+        Args:
+            game: that is played.
+            layout: which shard has which sector; None if shards tell what their ticks take, and
+                the authority shares sectors out.
+            shards: how many.
+            seed: of all that is random.
+            link: between everybody; without delay unless told.
+            rules: of the world.
+            limits: of the authority.
+            bots_max: how many there may be.
+        """
         self.game, self.seed = game, seed
         self.rules = rules or Rules()
         self.schema = schema_of(game)
@@ -238,6 +264,8 @@ class Cluster:
 
     def lease(self, records: np.ndarray) -> None:
         """Lease the sectors that entities are in, `Schema.full_record[n]`, as the layout says."""
+        if self._layout is None:
+            return
         sector_x, sector_y = sector_of(records["x"], records["y"], self.rules)
         sectors = zip(sector_x.tolist(), sector_y.tolist(), strict=True)
         ids = self._ids()
@@ -275,7 +303,7 @@ class Cluster:
     def _share(self) -> None:
         """Give shards the sectors that they should have, however the authority decides it."""
         leases = self.core.mesh.leases
-        if self._shared == (leases.epoch, leases.shards):
+        if self._layout is None or self._shared == (leases.epoch, leases.shards):
             return
         ids, wanted = self._ids(), {}
         for x, y, holder in leases.rows()[["sector_x", "sector_y", "shard"]].tolist():
@@ -298,6 +326,7 @@ class Cluster:
             key=key,
             server=SHARDS,
             make_game=lambda: self.game,
+            tells_time=self._layout is None,
         )
         shard.start(0.0)
         self._stage.add(shard)
