@@ -74,7 +74,7 @@ def measure_islands(ticks: int) -> float:
             # Back where all of them began, and at home: nothing bounces here.
             owner[present.rows] = holder
         began = time.process_time()
-        grouped = grouping.group(present, holder, owner[present.rows])
+        grouped = grouping.group(present, holder, owner[present.rows], holder)
         spent_s.append(time.process_time() - began)
         crossed = decide_handovers(
             present.rows, present.x, present.y, holder, owner[present.rows], leases, RULES

@@ -70,8 +70,10 @@ def islands_are_decided_a_tick_late(patch: pytest.MonkeyPatch) -> None:
     group = Grouping.group
     decided: dict[int, Grouped] = {}
 
-    def late(self: Any, present: Any, holder: np.ndarray, owner: np.ndarray) -> Grouped:
-        now = group(self, present, holder, owner)
+    def late(
+        self: Any, present: Any, holder: np.ndarray, owner: np.ndarray, home: np.ndarray
+    ) -> Grouped:
+        now = group(self, present, holder, owner, home)
         before = decided.get(id(self), now._replace(changes=now.changes.select(_NONE)))
         decided[id(self)] = now
         rows = before.changes.rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -85,12 +86,14 @@ class Rig:
         self.world.columns["shard"][rows] = owner
         return int(rows[0])
 
-    def group(self) -> Grouped:
+    def group(self, rests: Sequence[int] = ()) -> Grouped:
         self.tick += 1
         present = self.world.present(self.tick)
         owner = self.world.columns["shard"]
         holder = self.leases.holders_of(present.sector)
-        grouped = self.grouping.group(present, holder, owner[present.rows])
+        owns = owner[present.rows]
+        home = np.where(np.isin(present.rows, rests), owns, holder)
+        grouped = self.grouping.group(present, holder, owns, home)
         owner[grouped.changes.rows] = grouped.changes.after
         self.grouping.count_contacts(owner)
         self.grouping.cast_shadows(owner)
@@ -158,6 +161,27 @@ def test_a_guest_deep_in_the_space_of_another_shard_meets_what_is_there() -> Non
     guest, other = rig.enter(SIZE + 500.0, 500.0, 1, vx=50.0), rig.enter(SIZE + 520.0, 500.0, 2)
     rig.group()
     assert len(set(rig.owner(guest, other))) == 1
+
+
+def test_who_rests_where_its_sector_has_gone_to_another_shard_meets_what_is_there() -> None:
+    rig = Rig(TWO)
+    guest, other = rig.enter(SIZE + 500.0, 500.0, 1), rig.enter(SIZE + 700.0, 500.0, 2)
+    rig.group(rests=[guest])
+    assert rig.owner(guest, other) == [1, 2]
+    rig.world.columns["x"][other] = SIZE + 520.0
+    rig.world.columns["vx"][other] = -50.0
+    rig.group(rests=[guest])
+    assert len(set(rig.owner(guest, other))) == 1
+
+
+def test_an_island_that_rests_goes_home_when_it_has_rested() -> None:
+    rig = Rig(TWO)
+    island = [rig.enter(SIZE + 500.0 + 12.0 * at, 500.0, 1) for at in range(2)]
+    for _ in range(HOME_TICKS + 1):
+        rig.group(rests=island)
+    assert rig.owner(*island) == [1, 1]
+    rig.group()
+    assert rig.owner(*island) == [2, 2]
 
 
 def test_a_pile_that_reaches_far_beyond_the_border_goes_as_a_whole() -> None:
@@ -242,7 +266,8 @@ def test_what_overlaps_under_two_owners_is_counted() -> None:
     present = rig.world.present(rig.tick)
     owner = rig.world.columns["shard"]
     owner[one] = 3 - owner[one]
-    rig.grouping.group(present, rig.leases.holders_of(present.sector), owner[present.rows])
+    holder = rig.leases.holders_of(present.sector)
+    rig.grouping.group(present, holder, owner[present.rows], holder)
     rig.grouping.count_contacts(owner)
     assert rig.grouping.cross_shard_contacts == 1
 

@@ -149,13 +149,16 @@ class Grouping:
         self._held = Held()
         self._overlapping = np.empty((2, 0), np.int64)
 
-    def group(self, present: Present, holder: np.ndarray, owner: np.ndarray) -> Grouped:
+    def group(
+        self, present: Present, holder: np.ndarray, owner: np.ndarray, home: np.ndarray
+    ) -> Grouped:
         """Find the islands, and decide who is to own them.
 
         Args:
             present: everything that is.
             holder: uint16[n], who leases the sector that each is in.
             owner: uint16[n], who owns each.
+            home: uint16[n], the holders, but of those that rest their owner.
         """
         candidates = self._candidates(present, holder, owner)
         found, matters = self._find(candidates)
@@ -175,9 +178,7 @@ class Grouping:
         leaves[leaves] = self._are_clear(candidates, at[leaves])
         mass = np.bincount(found.bodies.node, found.bodies.mass, len(found.rows))[chosen]
         says = self._have_say(rows, owns, island)
-        decided = decide_owners(
-            Nodes(owns, candidates.holder[at].astype(np.int64), mass, leaves, says), island
-        )
+        decided = decide_owners(Nodes(owns, home[at].astype(np.int64), mass, leaves, says), island)
         self._held.note(rows[decided.held], net_id[decided.held], present.tick)
         self.islands = decided.islands
         moves = decided.together & (decided.owner != before) & (decided.owner != SHARD_NONE)

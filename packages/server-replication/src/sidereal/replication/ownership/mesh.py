@@ -166,14 +166,15 @@ class Mesh:
         self._shards.allow(np.bincount(owner[present.rows], minlength=NUMBERS_MAX + 1))
         self._halt_withheld(present)
         self._announce(self.balance.decide(present), present.tick)
-        holder = self.balance.hold(present, self._lease_space(present))
-        grouped = self.grouping.group(present, holder, owner[present.rows])
+        holder = self._lease_space(present)
+        home = self.balance.hold(present, holder)
+        grouped = self.grouping.group(present, holder, owner[present.rows], home)
         roots = np.flatnonzero(self._world.families.up[present.rows] == NOBODY)
         changes = decide_handovers(
             present.rows[roots],
             present.x[roots],
             present.y[roots],
-            holder[roots],
+            home[roots],
             owner[present.rows[roots]],
             self.leases,
             self._world.rules,

@@ -38,7 +38,8 @@ class Nodes(NamedTuple):
 
     Attributes:
         owner: int64[k], `SHARD_NONE` where no living shard owns it.
-        holder: int64[k], who leases the sector it is in; `SHARD_NONE` for nobody.
+        holder: int64[k], who leases the sector it is in, of who rests there its owner; `SHARD_NONE`
+            for nobody.
         mass: float64[k], t.
         may_leave: bool[k], whether it is clear of its owner's sectors, and was not held lately.
         says: bool[k], whether its owner has a say.
