@@ -12,7 +12,10 @@ import pytest
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import Contacts
 from sidereal.tools.simulate.checks.physics import BareSpace, Body
-from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.checks.reference import Given, Reference
+from sidereal.tools.simulate.checks.repaired import Repaired
+from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.flights import Again, Flight
 from sidereal.tools.simulate.game import Laws
 
 LAWS: Final = Laws(tick_s=0.125, substeps=1, speed_max=1000.0, belt=None)
@@ -59,3 +62,28 @@ def test_who_is_simulated_again_is_not_pushed_by_who_has_left(parts: bool) -> No
     wrong = list(contacts.judge(last, hit, alone, Counter(), LAWS))
     assert hit.all()
     assert bool(wrong) is not parts
+
+
+class Turned(Reference):
+    """Knows both bodies, which moved the other way when they were handed over."""
+
+    def given(self, net_id: int, epoch: int) -> Given:
+        """Give the row of any of them."""
+        return Given(0, np.array([0.0, 0.0, 8.0, 0, 0, 0]), 0, 0)
+
+
+@pytest.mark.parametrize("off", [0.0, 0.5])
+def test_who_was_leaped_over_goes_on_from_where_it_was_flown(off: float) -> None:
+    # Tick 13 was never flown. Tick 14 is simulated again: the first begins it where it is, or off.
+    states = [np.array([[-at, 0.0, -8.0, 0, 0, 0], [50, 50, 0, 0, 0, 0]]) for at in range(5)]
+    flown = [flight(12 + at, 1, states[at], states[at + 1]) for at in (0, 2, 3)]
+    reference = Turned(Plan())
+    reference.bodies.update(BODIES)
+    for each in flown[:2]:
+        reference.contacts.find(each, LAWS)
+    before, after = (state[:1] + np.array([0, off, 0, 0, 0, 0]) for state in states[2:4])
+    only = IDS[:1], np.array([1]), np.zeros(1, np.uint64)
+    latest = flown[2]._replace(again=(Again(14, *only, before, after, states[3][:1]),))
+    judged = Repaired(reference, Plan().shard_limits).judge(latest, flown[1], Counter(), LAWS)
+    wrong = ["7 began tick 14 elsewhere when that was simulated again"] if off else []
+    assert list(judged) == wrong

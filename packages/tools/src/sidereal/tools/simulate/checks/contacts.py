@@ -98,6 +98,20 @@ class Contacts:
         flown = (each.flight for each in self._flown.get(core, ()) if each.flight.tick == tick)
         return next(flown, None)
 
+    def last_flown(
+        self, core: str, before: int, net_id: int, epoch: int
+    ) -> tuple[int, np.ndarray] | None:
+        """Give the last tick before one in which a core flew a body, as far as that is kept.
+
+        Returns:
+            it, and float64[1, 6], where the body was after it.
+        """
+        for flight, _, _ in reversed(self._flown.get(core, ())):
+            row = flight.row_of(net_id, epoch) if flight.tick < before else None
+            if row is not None:
+                return flight.tick, flight.after[[row]]
+        return None
+
     def history_of(self, core: str) -> History:
         """Give what is kept of a core, to be put back."""
         return self._flown.get(core, [])

@@ -231,14 +231,17 @@ class Repaired:
         )
 
     def _judge_beginning(self, flight: Flight, again: Again, laws: Laws) -> Iterator[str]:
-        """Each begins where it has ended the tick before, or where it was handed over."""
-        before = self._reference.contacts.flight_of(flight.core, again.tick - 1)
+        """Each goes on from the last tick in which it was flown, or as it was handed over."""
         for at, net_id in enumerate(again.net_id.tolist()):
-            row = None if before is None else before.row_of(net_id, int(again.epoch[at]))
-            if before is not None and row is not None:
-                wanted = physics.bounded(before.after[[row]], laws)
+            epoch = int(again.epoch[at])
+            flown = self._reference.contacts.last_flown(flight.core, again.tick, net_id, epoch)
+            if flown is not None:
+                # In ticks that its core has leaped over it moved in a straight line.
+                then, after = flown
+                wanted = physics.bounded(after, laws)
+                wanted = physics.coast(wanted, (again.tick - 1 - then) * laws.tick_s)
             else:
-                given = self._reference.given(net_id, int(again.epoch[at]))
+                given = self._reference.given(net_id, epoch)
                 if given is None:
                     continue
                 ticks = again.tick - 1 - given.tick
