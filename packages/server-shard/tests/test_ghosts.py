@@ -192,6 +192,13 @@ def test_rows_of_a_long_ago_message_are_dropped(shard: Shard) -> None:
     assert shard.ghost == 0.0
 
 
+def test_what_came_together_counts_however_long_ago_the_first_of_it_was(shard: Shard) -> None:
+    late = 1000 + RULES.streams.reorder_ticks + 1
+    shard.simulation.show_ghosts([(1000, rows()), (late, rows(id=9))], late)
+    assert shard.ghost == 0.0
+    assert len(shard.simulation.ghosts) == 2
+
+
 def test_thousands_of_ghosts_come_and_go(shard: Shard) -> None:
     many = np.repeat(rows(), 3000)
     many["id"] = np.arange(1, 3001)

@@ -116,8 +116,9 @@ class Ghosts:
         records = join_rows([records for _, records in batches])
         valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
         self.refused += int(len(records) - valid.sum())
-        self._newest = max(self._newest, *(tick for tick, _ in batches))
+        # Of what came together none is too old for another: the sender has their acks by now.
         counts = valid & (sent >= self._oldest()) & ~self._void(records, sent)
+        self._newest = max(self._newest, *(tick for tick, _ in batches))
         records, sent = take_rows(records, counts), sent[counts]
         order = np.lexsort((sent, records["epoch"], records["id"]))
         ids = records["id"][order]
