@@ -15,7 +15,6 @@ from sidereal.replication.ownership.grouping import Grouped, Grouping
 from sidereal.replication.ownership.held import Held
 from sidereal.replication.ownership.islands import label
 from sidereal.shard.bodies import shapes_of
-from sidereal.shard.shadows import Shadows
 from sidereal.shard.space import Shapes
 from sidereal.tools.simulate.faults import Plan
 
@@ -125,11 +124,6 @@ def shadows_are_as_heavy_as_can_be(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("sidereal.shard.shadows.shapes_of", heavy)
 
 
-def shadows_remember_what_never_was(patch: pytest.MonkeyPatch) -> None:
-    """They go on being pushed by who, since ticks were simulated again, has gone another way."""
-    patch.setattr(Shadows, "begin_anew", lambda *_: None)
-
-
 def what_has_one_owner_is_cut_like_all_else(patch: pytest.MonkeyPatch) -> None:
     """A large island is put together by depth alone."""
     cut_large = owners.cut_large
@@ -155,6 +149,5 @@ MUTANTS: Final = (
     Mutant(few_are_near_a_border, ("Islands",), any_plan),
     Mutant(nobody_has_shadows, ("Cuts",), with_cuts),
     Mutant(shadows_are_as_heavy_as_can_be, ("Reference",), with_cuts),
-    Mutant(shadows_remember_what_never_was, ("Reference",), with_cuts),
     Mutant(what_has_one_owner_is_cut_like_all_else, ("Cuts",), with_cuts),
 )

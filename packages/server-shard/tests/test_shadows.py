@@ -179,6 +179,24 @@ def test_who_touched_a_shadow_is_not_simulated_again_with_it() -> None:
     assert shard.simulation.bodies.ring.touched(shard.tick, rows[:1]).tolist() == [rows[1]]
 
 
+@pytest.mark.parametrize("comes", [False, True])
+def test_a_shadow_forgets_how_far_it_was_to_be_pushed_by_who_goes_another_way(comes: bool) -> None:
+    # The first one pushes the shadow out of itself.
+    shard = Shard([Ball(1, 0.0, mass=1e4)])
+    shard.show(shard.rows([Ball(2, 0.0, y=2.0)]))
+    shard.cast(2)
+    for _ in range(6):
+        shard.step()
+    # One passes close by; one has hit the first before, and driven it away.
+    rows = shard.rows([Ball(3, 9.0, vx=-250.0, y=18.1), Ball(4, -26.0, vx=200.0, mass=1e6)])
+    rows["tick"][0] = shard.tick
+    rows = rows[: 1 + comes]
+    shard.simulation.apply(Adopt(shard.tick, rows.tobytes(), b""), shard.tick)
+    shard.step()
+    assert (shard.state(1)[0] > 10.0) is comes
+    assert (shard.state(3)[2:4] == [-250.0, 0.0]) is comes
+
+
 def test_a_shard_tells_how_many_shadows_it_has_and_with_what_they_push() -> None:
     shard = Shard([Ball(1, 0.0)])
     shard.show(shard.rows([Ball(2, 12.0, vx=-50.0), Ball(3, 500.0)]))
