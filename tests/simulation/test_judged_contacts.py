@@ -15,7 +15,7 @@ from sidereal.tools.simulate.checks.physics import BareSpace, Body
 from sidereal.tools.simulate.checks.reference import Given, Reference
 from sidereal.tools.simulate.checks.repaired import Repaired
 from sidereal.tools.simulate.faults import Plan
-from sidereal.tools.simulate.flights import Again, Flight
+from sidereal.tools.simulate.flights import NONE_SEEN, Again, Flight, Seen
 from sidereal.tools.simulate.game import Laws
 
 LAWS: Final = Laws(tick_s=0.125, substeps=1, speed_max=1000.0, belt=None)
@@ -24,7 +24,9 @@ NAMED: Final[dict[Hashable, Body]] = dict(BODIES.items())
 IDS: Final = np.array([7, 8])
 
 
-def flight(tick: int, epoch: int, before: np.ndarray, after: np.ndarray) -> Flight:
+def flight(
+    tick: int, epoch: int, before: np.ndarray, after: np.ndarray, shadows: Seen = NONE_SEEN
+) -> Flight:
     """Make the flight of both, the second one under an epoch."""
     ones, records = np.array([1, epoch]), np.zeros(2, np.uint64)
     radius = np.array([body.radius for body in BODIES.values()])
@@ -33,6 +35,7 @@ def flight(tick: int, epoch: int, before: np.ndarray, after: np.ndarray) -> Flig
         *("core", 0.0, 0.0, tick, IDS, ones, radius, nothing, nothing, records, before, after),
         *(stored, stored, np.zeros((2, 2), np.int64), np.empty(0, np.int64), (), 0),
         np.zeros(2, np.bool_),
+        shadows,
     )
 
 
@@ -87,3 +90,18 @@ def test_who_was_leaped_over_goes_on_from_where_it_was_flown(off: float) -> None
     judged = Repaired(reference, Plan().shard_limits).judge(latest, flown[1], Counter(), LAWS)
     wrong = ["7 began tick 14 elsewhere when that was simulated again"] if off else []
     assert list(judged) == wrong
+
+
+def test_who_has_come_is_not_pushed_by_the_shadow_that_it_was() -> None:
+    # The second comes to the first's shard in the last tick; two ticks are simulated again.
+    start = np.array([[0.0, 0.0, 0, 0, 0, 0], [9.5, 2.0, -16.0, 0, 0, 0]])
+    contacts, second = Contacts(BODIES), IDS[1:]
+    for tick, (before, after) in enumerate(fly(3, start), 16):
+        aside = before[1:] + np.array([0.0, 0.1, 0, 0, 0, 0])
+        shadow = Seen(second, np.array([1]), np.zeros(1, np.uint64), aside)
+        now = flight(tick, 2, before, after, shadow if tick < 18 else NONE_SEEN)
+        hit = contacts.find(now, LAWS)
+        contacts.part("core", tick, second, now.keys)
+    alone = physics.coast(now.before, LAWS.tick_s)
+    assert hit.all()
+    assert list(contacts.judge(now, hit, alone, Counter(), LAWS)) == []

@@ -18,7 +18,9 @@ between what comes of the orders, or not further beyond than these are apart.
 Whatever the order, what touched keeps its momentum together, but for its engines.
 
 A shadow is a body that is put where its owner has it before every tick. What becomes of it counts
-for nobody, so momentum is kept only together with what its owner makes of the same contact.
+for nobody, so momentum is kept only together with what its owner makes of the same contact. When
+the body itself comes, what it has met since its row is simulated again, without shadows. So in one
+contact there is never a body and the shadow that it was.
 """
 
 from __future__ import annotations
@@ -70,6 +72,12 @@ class _Flown(NamedTuple):
     def shadows(self) -> list[Key]:
         """Those of them that others simulate."""
         return self.keys[len(self.flight.net_id) :]
+
+    def present(self, some: set[Key]) -> set[Key]:
+        """Give those of some that are there; no shadow of a body that is one of them itself."""
+        own = some.intersection(self.keys[: len(self.flight.net_id)])
+        ids = {net_id for net_id, _ in own}
+        return own | {key for key in some.intersection(self.shadows) if key[0] not in ids}
 
     def states_of(self, rows: list[int]) -> np.ndarray:
         """Give states when the tick begins, float64[m, 6]."""
@@ -222,7 +230,7 @@ class Contacts:
                 closed |= _closure(closed, each)
             older = history[-1 - count] if count < len(history) else None
             if closed == keys and (older is None or not _touches(closed, older)):
-                return [(each, closed & set(each.keys)) for each in reversed(window)]
+                return [(each, each.present(closed)) for each in reversed(window)]
             if closed == keys:
                 count += 1
             keys = closed
