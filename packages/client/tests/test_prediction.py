@@ -18,6 +18,7 @@ from sidereal.client.prediction import (
     OwnState,
     Prediction,
 )
+from sidereal.client.private import OwnAnswer
 from sidereal.game import Motion
 from sidereal.game.bits import layout_of, pack
 from sidereal.game.load import DEFAULT_GAME, load
@@ -128,6 +129,32 @@ def test_an_answer_does_not_move_what_is_shown_between_two_inputs(tick: int, mov
     prediction.reconcile(tick, 1, REST._replace(y=REST.y + moved), now)
     assert agree(show(prediction, THRUST, now), before)
     assert show(prediction, THRUST, now + 1.0).y == pytest.approx(REST.y + moved)
+
+
+def test_a_ship_whose_inputs_come_late_is_drawn_where_guesses_have_brought_it() -> None:
+    prediction = begun(2)
+    pushed = REST._replace(x=REST.x + SNAP_UNITS + 1.0)
+    prediction.reconcile(14, 4, pushed, 2.1 * TICK_S)
+    assert agree(show(prediction, 0, 2.1 * TICK_S), pushed)
+    for seq in (3, 4):  # flown by a guess, and not once more
+        prediction.press(Entry(seq, THRUST, seq * TICK_S, TICK_S))
+        assert agree(show(prediction, 0, seq * TICK_S), pushed)
+    prediction.press(Entry(5, THRUST, 5 * TICK_S, TICK_S))
+    assert agree(show(prediction, THRUST, 5 * TICK_S), fly(pushed, THRUST))
+
+
+def test_an_answer_to_an_input_that_is_still_to_be_made_moves_the_ship() -> None:
+    own = OwnEntity(GAME, predict=True, phase=0.0)
+    own.join(RULES)
+    own.assign(Assigned(7, 1, 10), 0.0)
+    own.press(0.0)
+    moved = REST._replace(x=REST.x + SNAP_UNITS + 1.0)
+    for tick, seq, state in ((10, 1, REST), (12, 3, moved)):
+        answer = OwnAnswer(7, 1, seq, tick, 0, tick, state)
+        own.answer_untrusted(answer, lambda _: None, 0.1 * TICK_S)
+    pose = own.pose(0.1 * TICK_S)
+    assert pose is not None
+    assert agree(pose, moved)
 
 
 def test_beyond_the_limit_nothing_is_foreseen_and_nothing_jumps() -> None:

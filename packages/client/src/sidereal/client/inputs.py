@@ -159,8 +159,8 @@ class Inputs:
     def answer_untrusted(self, input_seq: int, now: float) -> bool:
         """As `answer`, for a number that came from the server.
 
-        A shard that catches up after a stall guesses inputs that are still to be made. What it
-        says of them is left aside until they are.
+        A shard guesses inputs that are still to be made, when they come late. Those that are made
+        by now are sent again meanwhile: what was pressed in them still counts.
 
         Returns:
             whether the input has been made.

@@ -116,11 +116,11 @@ class OwnEntity:
         if (own.net_id, own.control_epoch) != (self.net_id, self.control_epoch):
             return
         input_seq = self.inputs.restore(own.input)
-        made = self.inputs.answer_untrusted(input_seq, now)
+        self.inputs.answer_untrusted(input_seq, now)
         self.inputs.keep_pace(own.input_tick, input_seq, decode_early(own.early))
         if own.tick >= self._confirmed_tick:
             self.confirmed, self._confirmed_tick = own.state, own.tick
-        if made and self.prediction is not None:
+        if self.prediction is not None:
             values = {name: known(name) for name in self.prediction.used}
             more = {name: value for name, value in values.items() if value is not None}
             self.prediction.reconcile(own.tick, input_seq, own.state, now, more)

@@ -79,6 +79,8 @@ class Prediction:
         self._rollback = self._make_rollback(NET_ID_NONE)
         self._tick = -1
         # Of the state that all inputs are flown from; -1 before there was one.
+        self._answered = 0
+        # The newest input in that state: by a guess, if it was not made yet.
         self._entries: deque[Entry] = deque()
         # As many as the rollback has flown, and those that wait to be.
         self._pressed_at: float | None = None
@@ -98,6 +100,7 @@ class Prediction:
         """Forget the entity: the client flies another one, or by other inputs."""
         self._rollback = self._make_rollback(net_id)
         self._tick = -1
+        self._answered = 0
         self._entries.clear()
         self._waiting.clear()
         self._pressed_at = self._held = None
@@ -111,6 +114,8 @@ class Prediction:
         self._lasts_s = pressed.lasts_s
         if self._tick < 0:
             self._waiting.append(pressed)
+            return
+        if pressed.seq <= self._answered:
             return
         self._entries.append(pressed)
         self._fly_on(pressed.at)
@@ -148,7 +153,8 @@ class Prediction:
 
         Args:
             tick: of the state; one that is not newer than the newest so far is ignored.
-            input_seq: newest input applied in it.
+            input_seq: newest input applied in it. One that is not made yet was guessed, as inputs
+                come late: it is in the state, and is not flown again when it is made.
             state: the authority's.
             now: monotonic seconds.
             more: what is known of `used`; models that use more do not run.
@@ -160,6 +166,7 @@ class Prediction:
         # What is foreseen holds until what it was flown from is let go of.
         drawn = None if self._held is None else self.pose(now)
         flown = min(self._take_answered(input_seq), rollback.count)
+        self._answered = input_seq
         self.spawns.answered(input_seq, now)
         if not first:
             rollback.confirm(flown)
