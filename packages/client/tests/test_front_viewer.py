@@ -71,6 +71,24 @@ def test_a_player_starts_on_what_it_flies_and_follows_it(feed: Any) -> None:
     assert viewer.camera.x == pytest.approx(500.0 + 40.0 * 119 / 60, abs=10.0)
 
 
+def test_who_flies_keeps_the_own_entity_in_the_middle_whatever_is_selected(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    viewer.select_step(1)
+    assert viewer.selected_id == 20
+    viewer.advance(5.0, 5.0)
+    assert (viewer.camera.x, viewer.camera.y) == pytest.approx((700.0, 500.0), abs=1.0)
+
+
+def test_who_flies_nothing_follows_the_selection(feed: Any) -> None:
+    feed.own_id = 0
+    viewer = viewer_of(feed, observing=True, at=(0, 0))
+    viewer.selected_id = 20
+    viewer.follow()
+    viewer.advance(5.0, 5.0)
+    assert (viewer.camera.x, viewer.camera.y) == pytest.approx((560.0, 500.0), abs=1.0)
+
+
 def test_at_looks_at_that_sector_and_stays_there(feed: Any) -> None:
     viewer = viewer_of(feed, at=(7, -7))
     viewer.advance(0.0, 0.5)

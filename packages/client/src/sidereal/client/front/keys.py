@@ -85,7 +85,7 @@ OWN: Final[tuple[Binding, ...]] = (
     Binding(("M",), "M", "map of the sectors around", Layer.MINIMAP),
     Binding(("N",), "N", "the link: off, text, strips", Action.NET_GRAPH),
     Binding(("TAB", SHIFT_TAB), "Tab", "select next (Shift: previous)", Action.SELECT_NEXT),
-    Binding(("F",), "F", "follow selection, or yourself", Action.FOLLOW),
+    Binding(("F",), "F", "follow yourself, or selection", Action.FOLLOW),
     Binding(("HOME",), "Home", "show all sectors around", Action.FIT),
     Binding(("F12",), "F12", "save a PNG", Action.PICTURE),
     Binding(("QUESTION", "SLASH", "H"), "?", "this panel", Action.HELP),

@@ -55,7 +55,7 @@ class Viewer:
         bindings: what keys do.
         camera: where the window looks.
         layers: what is switched on.
-        following: whether the camera follows the selection, or else the own entity.
+        following: whether the camera follows the own entity, or, of who flies none, the selection.
         selected_id: net id of the selection, 0 without one.
         frame: the newest frame, `None` before the first.
         line: what is being typed, None if nothing is.
@@ -244,7 +244,7 @@ class Viewer:
     def _move_camera(self, view: View, selected: int, elapsed_s: float) -> None:
         if not self._placed:
             self._place_first(view)
-        target = selected if selected >= 0 else view.own
+        target = view.own if view.own >= 0 else selected
         if self.following and target >= 0:
             self.camera.follow(float(view.x[target]), float(view.y[target]), elapsed_s)
         if not self._observing:
