@@ -4,6 +4,7 @@ That is at `Plan.end_at_s`, just before the next tick, or later for as long as o
 
 * a client or a shard that came back after the links were well has had less time than the others
   have;
+* a shard, be it a liar, has not heard that the authority has closed its session;
 * a client was put off: what is new in its window did not fit into what its link carries in a tick.
   In the next ticks it gets the rest, while others have all;
 * a client waits for an answer. Who came back late asks for all of it once more, is put off since it
@@ -43,6 +44,7 @@ class Finish:
         self._ticked_at = 0.0
         self._deferred = 0
         self._was_put_off = False
+        self._open: set[tuple[bytes, int]] = set()
         self._answered_at_s = math.inf
 
     def note_tick(self, core: Replicator, now: float) -> None:
@@ -50,6 +52,7 @@ class Finish:
         deferred = core.edge.fanout.statistics().deferred
         self._ticked_at, self._was_put_off = now, deferred > self._deferred
         self._deferred = deferred
+        self._open = {(shard.incarnation, shard.session) for shard in core.shards.shards}
 
     def is_reached(self, at: float, *, ticks: bool) -> bool:
         """Tell whether what is due next comes after the end.
@@ -81,9 +84,10 @@ class Finish:
         # Of two processes of one name it is enough that one serves.
         served = {shard.name for shard in self._shards if shard.serves}
         shards = (
-            shard.back_at
+            shard.back_at if not shard.serves or shard.session in self._open else math.inf
             for shard in self._shards
-            if shard.honest and shard.running and (shard.serves or shard.name not in served)
+            if shard.running
+            if shard.serves or (shard.honest and shard.name not in served)
         )
         of_shards = min(max(shards, default=0.0), well_at_s + SESSION_TIMEOUT_S + RETRY_S)
         return max(of_clients, of_shards)

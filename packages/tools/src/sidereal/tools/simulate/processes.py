@@ -185,6 +185,11 @@ class ShardHost(Process):
         return self.core is not None and self.core.serving
 
     @property
+    def session(self) -> tuple[bytes, int]:
+        """Incarnation of its process, and number of its newest session."""
+        return self._incarnation, self._session
+
+    @property
     def back_at(self) -> float:
         """When it came back last, or began to; infinity between two sessions."""
         return math.inf if self.core is None or self.core.closed is not None else self.began_at
