@@ -27,6 +27,8 @@ SHARDS: Final = 2
 OFF_MAX: Final = 0.2
 """Share of what there was by which there may be more or less."""
 GRAM: Final = 1e-6
+SEE_NOBODY: Final = ("wander", "crowd", "star", "shuttle", "idle")
+"""Behaviours that go by their own ship and the clock alone."""
 
 
 def main() -> int:
@@ -39,7 +41,8 @@ def main() -> int:
     behaviours = list(world.game.bots)
     begun = stock(world)
     for number in range(BOTS):
-        world.join(f"bot-{number}", bot=behaviours[number % len(behaviours)])
+        behaviour = behaviours[number % len(behaviours)]
+        world.join(f"bot-{number}", bot=behaviour, mirror=behaviour not in SEE_NOBODY)
     there = count(world)
     wrong = False
     for minute in range(1, minutes + 1):

@@ -13,7 +13,10 @@ from sidereal.tools.simulate.clients import ClientHost
 
 
 class PilotHost(ClientHost):
-    """A client that holds what it is told, or what a behaviour of its game decides."""
+    """A client that holds what it is told, or what a behaviour of its game decides.
+
+    A bot goes by what it is told of the world: it predicts nothing.
+    """
 
     def __init__(self, *where: Any, game: Declarations, bot: str | None, **more: Any) -> None:
         """Make one; `where` and `more` are of `ClientHost`.
@@ -27,7 +30,7 @@ class PilotHost(ClientHost):
         Raises:
             ConfigError: the game has no such behaviour.
         """
-        super().__init__(*where, game=game, **more)
+        super().__init__(*where, game=game, predict=bot is None, **more)
         self._mind: Mind | None = None
         if bot is not None:
             rng = np.random.default_rng(self.rng.integers(1 << 31))

@@ -255,12 +255,14 @@ class World:
 
     # -- who takes part -----------------------------------------------------------------------
 
-    def join(self, name: str, *, bot: str | None = None) -> Player:
+    def join(self, name: str, *, bot: str | None = None, mirror: bool = True) -> Player:
         """Let a player in, by the account of that name, and run until they are in the world.
 
         Args:
             name: of the player.
             bot: behaviour of the game that holds the controls; None leaves them to the test.
+            mirror: whether their client keeps a picture of the world: without one there is nothing
+                to view, and a bot sees nobody.
         """
         number = len(self._clients) + 1
         account = self._accounts.setdefault(name, len(self._accounts) + 1)
@@ -275,6 +277,7 @@ class World:
             random_of(self._seed, f"client {number}"),
             game=self.game,
             bot=bot,
+            mirror=mirror,
             sign_in=sign_in,
         )
         self._clients.append(host)

@@ -62,6 +62,8 @@ class ClientHost(Process):
         game: Declarations | None,
         sign_in: Callable[[float], bytes | None],
         limits: ClientLimits = LIMITS,
+        mirror: bool = True,
+        predict: bool = True,
     ) -> None:
         super().__init__(name, host, network, rng)
         self.returning: ReturningClient | None = None
@@ -70,6 +72,7 @@ class ClientHost(Process):
         self._game = game
         self._sign_in = sign_in
         self._limits = limits
+        self._mirror, self._predict = mirror, predict
         self._come_at = math.inf
 
     @property
@@ -141,6 +144,8 @@ class ClientHost(Process):
             entropy=self.rng.bytes,
             now=local,
             software="simulated",
+            mirror=self._mirror,
+            predict=self._predict,
             phase=float(self.rng.random()),
             limits=self._limits,
         )
