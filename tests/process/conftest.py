@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -35,6 +35,26 @@ T = TypeVar("T")
 DEADLINE_S = 40.0
 """How long anything may take before a test gives up on it; says nothing about speed."""
 POLL_S = 0.02
+
+FORK = """
+import gc, json, os, sys
+from importlib import import_module
+
+from sidereal.tools.cli import COMMANDS
+from sidereal.tools.up.prepared import become
+
+for name, _ in COMMANDS:
+    import_module(f"sidereal.tools.commands.{name}")
+gc.freeze()
+forks = []
+for number, words in enumerate(json.loads(sys.argv[1])):
+    forks.append(os.fork())
+    if not forks[-1]:
+        for stream, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{number}.{name}", os.O_WRONLY | os.O_CREAT), stream)
+        sys.exit(become(words))
+print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]) for fork in forks]))
+"""
 
 ANY_PORTS = ("--http", "127.0.0.1:0", "--client-port", "0", "--shard-port", "0")
 
@@ -140,7 +160,7 @@ class Command:
     @property
     def said(self) -> list[str]:
         """Standard error without its log: what the command has to say to whoever started it."""
-        return [line for line in self.err.splitlines() if not re.match(r"\d\d:\d\d:\d\d\.", line)]
+        return _without_log(self.err)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -173,6 +193,18 @@ class Command:
     def family(self) -> Family:
         self.families.append(Family(self.process.pid))
         return self.families[-1]
+
+
+class Answer(NamedTuple):
+    """What a command that ended by itself has printed and said, and its status."""
+
+    status: int
+    out: str
+    said: list[str]
+
+
+def _without_log(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not re.match(r"\d\d:\d\d:\d\d\.", line)]
 
 
 def _bare_environment() -> dict[str, str]:
@@ -248,6 +280,7 @@ class Toolbox(NamedTuple):
     start_world: Callable[..., World]
     watch: Callable[[str, Command], World]
     run: Callable[..., Command]
+    ask: Callable[[Sequence[Sequence[str]]], list[Answer]]
     load: Callable[[Path], Recovered]
     wait_until: Callable[[Callable[[], Any], str], Any]
     ships: Callable[[dict[str, Any]], dict[str, int]]
@@ -278,7 +311,29 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
         command.wait()
         return command
 
-    yield Toolbox(start, start_world, World, run, load_world, wait_until, ships, free_udp_port)
+    def ask(many: Sequence[Sequence[str]]) -> list[Answer]:
+        """Run commands that end by themselves, all at once, in forks of what has loaded them."""
+        directory = tmp_path_factory.mktemp("forks")
+        forks = subprocess.run(
+            [sys.executable, "-c", FORK, json.dumps(many)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            cwd=directory,
+            env=_bare_environment(),
+            check=True,
+            timeout=len(many) * DEADLINE_S,
+        )
+        read = [
+            [(directory / f"{number}.{name}").read_text() for name in ("out", "err")]
+            for number in range(len(many))
+        ]
+        statuses = json.loads(forks.stdout)
+        return [
+            Answer(status, out, _without_log(err))
+            for status, (out, err) in zip(statuses, read, strict=True)
+        ]
+
+    yield Toolbox(start, start_world, World, run, ask, load_world, wait_until, ships, free_udp_port)
     for command in commands:
         if command.process.poll() is None:
             command.family()

@@ -12,7 +12,7 @@ from sidereal.client.front import preflight
 from sidereal.protocol.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from tests.process.conftest import Command, Toolbox
+    from tests.process.conftest import Answer, Toolbox
 
 USAGE: Final = 2
 UNAVAILABLE: Final = 69
@@ -76,28 +76,23 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def commands(toolbox: Toolbox, port: int) -> dict[str, Command]:
-    """All of them, at once: most of what they do is to load."""
-    started = {text: toolbox.start(*text.format(port=port).split()) for text in ANSWERS}
-    for command in started.values():
-        command.wait()
-    return started
+def answers(toolbox: Toolbox, port: int) -> dict[str, Answer]:
+    asked = [text.format(port=port).split() for text in ANSWERS]
+    return dict(zip(ANSWERS, toolbox.ask(asked), strict=True))
 
 
 @pytest.mark.parametrize("text", ANSWERS)
-def test_what_is_wrong_is_said_in_a_line(
-    commands: dict[str, Command], port: int, text: str
-) -> None:
-    command = commands[text]
+def test_what_is_wrong_is_said_in_a_line(answers: dict[str, Answer], port: int, text: str) -> None:
+    answer = answers[text]
     status, says = ANSWERS[text]
-    if command.words[0] == "view" and status == UNAVAILABLE:
+    if text.startswith("view ") and status == UNAVAILABLE:
         try:
             preflight.check(headless=True)
         except UnavailableError:
             says = "The debug client draws with"  # it looks for what it needs itself first
-    assert command.wait() == status, command.err
-    (line,) = command.said
+    assert answer.status == status, answer.said
+    (line,) = answer.said
     assert line.startswith("sidereal ")
     assert says.format(port=port) in line
-    assert command.out == ""
-    assert "swordfish" not in command.err
+    assert answer.out == ""
+    assert "swordfish" not in line
