@@ -1,4 +1,4 @@
-"""What game logic costs a shard: systems, contacts, and finding what has changed."""
+"""What a shard's tick costs: systems, contacts, moving bodies, and finding what has changed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final, TextIO
 
 import numpy as np
 
+from shard_cases.bodies import BODIES, measure_bare, measure_bodies
 from shard_cases.islands import measure_islands
 from sidereal.game import F4, Body, Component, Game, Kind, Motion, Stage, Step, field
 from sidereal.game.declarations import declare
@@ -38,6 +39,8 @@ def measure(*, quick: bool, out: TextIO) -> dict[str, tuple[float, str]]:
         changes_ms = measure_changes(ticks, share=0.01, by=1.0)
         drift_ms = measure_changes(ticks, share=1.0, by=0.001)
         islands_ms = measure_islands(ticks)
+        bare_ms = measure_bare(ticks)
+        adrift, thrusting = (measure_bodies(ticks, thrusting=on) for on in (False, True))
     finally:
         os.sched_setaffinity(0, processors)
     print(f"{ENTITIES:,} entities, {COMPONENTS} components, no system: {tick_ms:.2f} ms", file=out)
@@ -46,12 +49,22 @@ def measure(*, quick: bool, out: TextIO) -> dict[str, tuple[float, str]]:
     print(f"as columns they add {contacts_ms:.2f} ms", file=out)
     print(f"changes of 1 %: {changes_ms:.2f} ms, of all by little: {drift_ms:.2f} ms", file=out)
     print(f"islands, a tenth near borders: {islands_ms:.2f} ms", file=out)
+    print(f"{BODIES:,} moving bodies, pymunk alone: {bare_ms:.2f} ms", file=out)
+    for name, found in (("adrift", adrift), ("all thrusting", thrusting)):
+        print(
+            f"a shard's tick of them, {name}: {found.tick:.2f} ms, of which the step "
+            f"{found.step:.2f}; {found.rows:.0f} rows are told",
+            file=out,
+        )
     return {
         "shard_systems_ms": (systems_ms, "ms"),
         "contacts_1000_ms": (contacts_ms, "ms"),
         "changes_10000_ms": (changes_ms, "ms"),
         "changes_drift_ms": (drift_ms, "ms"),
         "islands_10000_tenth_ms": (islands_ms, "ms"),
+        "bodies_10000_ms": (adrift.tick, "ms"),
+        "bodies_10000_thrusting_ms": (thrusting.tick, "ms"),
+        "bodies_10000_pymunk_ms": (bare_ms, "ms"),
     }
 
 

@@ -57,7 +57,7 @@ def test_a_message_is_full_before_the_next_one_begins() -> None:
     motion = SCHEMA.numbers["motion"]
     messages = encode_proposals(7, [(motion, rows_of(motion, 33)), (6, rows_of(6, 3))])
     assert [len(parts) for _, parts in messages] == [1, 1, 2]
-    most = (UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize) // SCHEMA.exact_record.itemsize
+    most = (UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.size) // SCHEMA.exact_record.itemsize
     assert [part.end - part.first for _, parts in messages for part in parts] == [most, most, 1, 3]
 
 
@@ -102,7 +102,7 @@ def test_any_bytes_are_a_proposal_or_refused(body: bytes) -> None:
             _, runs = decode_proposal_untrusted(SCHEMA, message)
         except WireError:
             continue
-        assert sum(2 + rows.nbytes for _, rows in runs) == len(message) - PROPOSAL_HEADER.itemsize
+        assert sum(2 + rows.nbytes for _, rows in runs) == len(message) - PROPOSAL_HEADER.size
 
 
 def test_a_schema_whose_entities_fit_no_message_is_refused_in_words() -> None:

@@ -54,6 +54,39 @@ def test_body_moves_by_the_velocity_written_before_the_step() -> None:
     assert motion["heading"][3] == 0.2
 
 
+def test_heading_that_a_game_writes_is_the_one_it_turns_from() -> None:
+    space, motion = Space(), still()
+    enter(space, motion, 0)
+    space.step(motion, 0.1)
+    motion["heading"][0], motion["spin"][0] = 1.0, 2.0
+    space.step(motion, 0.1)
+    assert motion["heading"][0] == 1.2
+
+
+def test_who_moves_as_others_did_before_bodies_came_and_went_moves_so() -> None:
+    space, motion = Space(), still()
+    motion["vx"][:3] = 1.0, 2.0, 3.0
+    enter(space, motion, 0, 1, 2)
+    space.step(motion, 1.0)
+    leave(space, 0)
+    enter(space, motion, 3)
+    motion["vx"][space.rows] = 1.0, 2.0, 3.0
+    before = motion["x"].copy()
+    space.step(motion, 1.0)
+    assert (motion["x"] - before)[space.rows].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_who_is_pushed_may_be_let_go_on_as_before() -> None:
+    space, motion = Space(), still()
+    motion["x"][:2] = (0.0, 9.0)
+    enter(space, motion, 0, 1)
+    for _ in range(3):
+        motion["vx"][:2] = (20.0, 0.0)
+        space.step(motion, 0.01)
+        assert motion["vx"][1] > 0.0
+    assert motion["x"][0] == pytest.approx(0.6, abs=0.1)
+
+
 def test_heading_comes_back_wrapped() -> None:
     space, motion = Space(), still()
     motion["spin"][0] = 30.0

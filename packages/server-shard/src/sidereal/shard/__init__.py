@@ -5,7 +5,7 @@
 * `population`: all that the shard knows of, in one table;
 * `bodies`: the entities that the shard simulates; `handover/`: how they come from other shards;
 * `changes`: what of them has changed; `proposals`: what of that is not acked yet;
-* `bundles`: what of that travels together;
+* `runs`: rows of one sort that it sends; `bundles`: what of them travels together;
 * `events`: what systems emit, until it is acked;
 * `space`: the one door to pymunk; `neighbours`: the one to SciPy;
 * `lives`: who comes and who goes after a stage; `spawnkeys`: by which inputs; `families`: whose

@@ -54,7 +54,7 @@ def bundle(rows: Mapping[int, Rows], tops: Mapping[int, int]) -> Bundles:
             for what, some in rows.items()
         ]
     )
-    room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize - RUN_SIZE * len(rows)
+    room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.size - RUN_SIZE * len(rows)
     if tops:  # 0.1 µs each, when families end
         family = np.array([tops.get(net_id, net_id) for net_id in ids.tolist()], np.int64)
         _, at = np.unique(family, return_inverse=True)

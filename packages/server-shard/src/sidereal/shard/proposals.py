@@ -20,6 +20,7 @@ Who ends before its spawn is acked, and has events that wait, is remembered as i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -38,36 +39,11 @@ from sidereal.shard.changes import Changes
 from sidereal.shard.events import Events
 from sidereal.shard.families import Families
 from sidereal.shard.population import Ints
+from sidereal.shard.runs import Run
 
 NEVER = -1
 NOBODY_WAITS = np.empty(0, np.int64)
-
-
-class Run(NamedTuple):
-    """Rows of one sort that are to be sent.
-
-    Attributes:
-        number: of the component; WHOLE or GONE.
-        rows: int64[n], of the population; of GONE the ids.
-        ticks: int64[n], when each has changed.
-    """
-
-    number: int
-    rows: Ints
-    ticks: Ints
-
-    def cut(self, first: int, end: int) -> Run:
-        """Give some of the rows."""
-        return Run(self.number, self.rows[first:end], self.ticks[first:end])
-
-    def take(self, at: Ints | NDArray[np.bool_]) -> Run:
-        """Give those at some places."""
-        return Run(self.number, self.rows[at], self.ticks[at])
-
-    def of(self, rows: Ints, *, invert: bool = False) -> Run:
-        """Give those of some rows, or of all others."""
-        chosen = are_among(self.rows, rows)
-        return self.take(~chosen if invert else chosen)
+NOTHING_HAPPENED = np.empty(0, np.uint32)
 
 
 class _Sent(NamedTuple):
@@ -109,7 +85,7 @@ class Proposals:
         self._motion = schema.numbers[MOTION.name]
         # So many entities with all that travels with their motion fill a message.
         sizes = [schema.proposed_rows[n].itemsize for n in (self._motion, *modelled)]
-        room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize - len(sizes) * RUN_SIZE
+        room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.size - len(sizes) * RUN_SIZE
         self._together_max = max(1, room // sum(sizes))
         self._events = events
         numbers = (*schema.proposed, WHOLE)
@@ -327,14 +303,14 @@ class Proposals:
             if parts:
                 tag, self._next_tag = self._next_tag, self._next_tag + 1
                 had = tuple(runs[p.what].cut(p.first, p.end) for p in parts if p.what in runs)
-                happened = (p for p in parts if p.what >= EVENT_FIRST)
-                nth = [rows[p.what]["nth"][p.first : p.end] for p in happened]
-                events = np.concatenate([np.zeros(0, np.uint32), *nth])
+                nth = [rows[p.what]["nth"][p.first : p.end] for p in parts if p.what >= EVENT_FIRST]
+                events = np.concatenate(nth) if nth else NOTHING_HAPPENED
                 self._messages[tag] = _Sent(tick, had, events)
             yield message, tag
 
     def acked(self, tags: Iterable[int]) -> None:
         """Note that the server has these messages; unknown and repeated ones are ignored."""
+        heard: defaultdict[int, list[Run]] = defaultdict(list)
         for tag in tags:
             sent = self._messages.pop(tag, None)
             if sent is None:
@@ -342,18 +318,31 @@ class Proposals:
             self._events.acked(sent.events)
             for run in sent.runs:
                 if run.number == GONE:
-                    heard = are_among(_keys_of(self._gone), run.rows << 32 | run.ticks)
-                    self._gone = self._gone[~heard]
-                    self._last = self._last[are_among(self._last["id"], self._gone["id"])]
-                    for net_id in run.rows.tolist() if self._gone_with else ():
-                        self._gone_with.pop(net_id, None)
+                    self._note_end_known(run)
                     continue
-                # What has changed since then waits on, as does whoever has the row by now: the
-                # change of a new body is newer than whatever was sent of the one before.
-                same = run.rows[self._changed[run.number][run.rows] <= run.ticks]
-                self._waits[run.number][same] = False
                 if run.number == WHOLE:
-                    self._note_known(same, sent.tick)
+                    self._note_known(self._heard_of(run), sent.tick)
+                heard[run.number].append(run)
+        for number, runs in heard.items():
+            _, rows, ticks = zip(*runs, strict=True)
+            run = Run(number, np.concatenate(rows), np.concatenate(ticks))
+            self._waits[number][self._heard_of(run)] = False
+
+    def _heard_of(self, run: Run) -> Ints:
+        """Give the rows of which the server has the newest change.
+
+        What has changed since then waits on, as does whoever has the row by now: the change of a
+        new body is newer than whatever was sent of the one before.
+        """
+        return run.rows[self._changed[run.number][run.rows] <= run.ticks]
+
+    def _note_end_known(self, run: Run) -> None:
+        """Note that the server has these ends."""
+        heard = are_among(_keys_of(self._gone), run.rows << 32 | run.ticks)
+        self._gone = self._gone[~heard]
+        self._last = self._last[are_among(self._last["id"], self._gone["id"])]
+        for net_id in run.rows.tolist() if self._gone_with else ():
+            self._gone_with.pop(net_id, None)
 
     def _note_known(self, rows: Ints, tick: int) -> None:
         """Note that the server has these entities as they were at a tick."""

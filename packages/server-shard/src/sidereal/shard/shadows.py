@@ -26,9 +26,10 @@ from sidereal.protocol.state.controls import ControlsLayout, Records
 from sidereal.shard.bodies import shapes_of
 from sidereal.shard.contacts import Touches
 from sidereal.shard.ghosts import Ghosts
+from sidereal.shard.handover.ring import VELOCITY
 from sidereal.shard.lives import NOBODY
 from sidereal.shard.population import Ints, Population
-from sidereal.shard.space import VELOCITY_FIELDS, Space
+from sidereal.shard.space import Space
 
 _SHAPE: Final = ("radius", "mass", "group")
 
@@ -139,7 +140,7 @@ class Shadows:
             columns of the shadows, but for their places.
         """
         columns, rows = self._population.columns, self.rows
-        for name in VELOCITY_FIELDS:
+        for name in VELOCITY:
             columns[name][rows] = self._population.reference[name][rows]
         for name, known in self._population.known.items():
             columns[name][rows] = known[rows]

@@ -7,7 +7,8 @@ pymunk's body addresses, once, before it uses it: so indices into them can be tr
 
 pymunk integrates position first, by the velocity it finds, and solves contacts afterwards: what
 was written to the velocities before a step is what moves the bodies in it. After a step pymunk has
-what the columns have, headings included: nobody's motion follows from who came or went meanwhile.
+what the columns have: nobody's motion follows from who came or went meanwhile. Headings it does not
+have: nothing that a circle without friction touches changes how that turns.
 """
 
 from __future__ import annotations
@@ -33,17 +34,14 @@ CONTACTS_MANY: Final = 1000
 SPARES_MAX: Final = 256
 """Sensors that a space keeps for others to come."""
 
-MOTION_FIELDS: Final = ("x", "y", "heading", "vx", "vy", "spin")
-"""In the order of pymunk's batch buffers: position, angle, velocity, angular velocity."""
-VELOCITY_FIELDS: Final = MOTION_FIELDS[3:]
+PUSHED_FIELDS: Final = ("x", "y", "vx", "vy")
+"""What pymunk knows, in the order of its batch buffers: position, velocity."""
+TURNED_FIELDS: Final = ("heading", "spin")
+"""What it does not: nothing that a circle without friction touches changes how it turns."""
+MOTION_FIELDS: Final = (*PUSHED_FIELDS, *TURNED_FIELDS)
+VELOCITY_FIELDS: Final = ("vx", "vy")
 
-_STATE = (
-    batch.BodyFields.POSITION
-    | batch.BodyFields.ANGLE
-    | batch.BodyFields.VELOCITY
-    | batch.BodyFields.ANGULAR_VELOCITY
-)
-_VELOCITY = batch.BodyFields.VELOCITY | batch.BodyFields.ANGULAR_VELOCITY
+_STATE = batch.BodyFields.POSITION | batch.BodyFields.VELOCITY
 _PAIR = batch.ArbiterFields.BODY_A_ID | batch.ArbiterFields.BODY_B_ID
 _TOUCH = _PAIR | batch.ArbiterFields.TOTAL_IMPULSE | batch.ArbiterFields.TOTAL_KE
 
@@ -101,6 +99,8 @@ class Space:
         self._addresses: NDArray[np.uintp] = np.empty(0, dtype=np.uintp)
         self._is_checked = True
         self._rows_by_address = self._addresses, self.rows
+        # Velocities as pymunk has them, in its order; none if that is not known.
+        self._velocities: Floats = np.empty((0, 2))
         self._circles: list[pymunk.Circle] = []
         self._index_of: dict[int, int] = {}
         self._spares = _Spares()
@@ -132,8 +132,8 @@ class Space:
         touches = (column.tolist() for column in shapes[2:])
         # 30 µs per body, when it is adopted, 10 for a sensor in the place of another one; the
         # position must be right before the shape is indexed, and the velocity is none by then.
-        for row, (x, y, angle, vx, vy, spin), (r, m), category, mask, sensor, bounce, group in zip(
-            rows.tolist(), state.tolist(), sizes.tolist(), *touches, strict=True
+        for row, (x, y, vx, vy), (r, m), category, mask, sensor, bounce, group in zip(
+            rows.tolist(), state[:, :4].tolist(), sizes.tolist(), *touches, strict=True
         ):
             if row in self._index_of:
                 raise LocalProtocolError(f"row {row} is in the space already")
@@ -145,7 +145,7 @@ class Space:
             circle.elasticity = math.sqrt(bounce)  # pymunk multiplies both shapes'
             circle.filter = pymunk.ShapeFilter(group=group, categories=category, mask=mask)
             self._space.add(body, circle)
-            body.angle, body.velocity, body.angular_velocity = angle, (vx, vy), spin
+            body.velocity = (vx, vy)
             self._index_of[row] = len(self._circles)
             self._circles.append(circle)
             addresses.append(body.id)
@@ -197,7 +197,8 @@ class Space:
         Raises:
             LocalProtocolError: a number that is not finite.
         """
-        self._write(motion, MOTION_FIELDS, _STATE)
+        self._collect(motion, TURNED_FIELDS)
+        self._write(self._collect(motion, PUSHED_FIELDS), _STATE)
 
     def step(self, motion: Motion, dt: float) -> None:
         """Take velocities from the columns, simulate, and bring everything back.
@@ -212,7 +213,11 @@ class Space:
         Raises:
             LocalProtocolError: a velocity that is not finite.
         """
-        self._write(motion, VELOCITY_FIELDS, _VELOCITY)
+        self._check_order()
+        turning, velocities = (self._collect(motion, f) for f in (TURNED_FIELDS, VELOCITY_FIELDS))
+        # To write takes pymunk three times as long as to read, and most of what moves is adrift.
+        if not np.array_equal(velocities, self._velocities):
+            self._write(velocities, batch.BodyFields.VELOCITY)
         # Without bodies, too: until then pymunk keeps those that were removed.
         self._space.step(dt)
         self.pairs = self._read_pairs()
@@ -222,9 +227,10 @@ class Space:
         self._space.iterations = ITERATIONS_CROWDED if crowded else ITERATIONS
         state = self._read()
         rows = self.rows
-        for column, name in enumerate(MOTION_FIELDS):
+        for column, name in enumerate(PUSHED_FIELDS):
             motion[name][rows] = state[:, column]
-        self._wrap(motion["heading"], state[:, MOTION_FIELDS.index("heading")])
+        self._velocities = state[:, 2:].copy()
+        motion["heading"][rows] = _turned(turning[:, 0] + turning[:, 1] * dt)
 
     def touches(self) -> Touches:
         """Tell who touched whom in the last step, sensors included."""
@@ -250,14 +256,6 @@ class Space:
         addresses = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
         known, rows = self._rows_by_address
         return np.asarray(rows[np.searchsorted(known, addresses)].reshape(-1, 2).T)
-
-    def _wrap(self, heading: Floats, angles: Floats) -> None:
-        """Put headings back into [-π, π) that a step has brought beyond: here, and in pymunk."""
-        beyond = np.flatnonzero((angles < -math.pi) | (angles >= math.pi))
-        wrapped = wrap_angle(angles[beyond])
-        heading[self.rows[beyond]] = wrapped
-        for index, angle in zip(beyond.tolist(), wrapped.tolist(), strict=True):  # 1 µs each
-            self._circles[index].body.angle = angle
 
     def _append(self, row: int, circle: pymunk.Circle) -> None:
         """Note that a body was let in behind all others."""
@@ -286,27 +284,37 @@ class Space:
         self.rows, self._addresses = self.rows[:count], self._addresses[:count]
         return circle
 
-    def _write(self, motion: Motion, names: tuple[str, ...], fields: batch.BodyFields) -> None:
-        if not self._circles:
-            return
-        self._check_order()
+    def _collect(self, motion: Motion, names: tuple[str, ...]) -> Floats:
+        """Take some of the motion of all bodies, in pymunk's order: float64[count, k].
+
+        Raises:
+            LocalProtocolError: a number that is not finite.
+        """
         state = np.empty((len(self.rows), len(names)))
         for column, name in enumerate(names):
             state[:, column] = motion[name].take(self.rows)
         if not np.isfinite(state).all():
             raise LocalProtocolError("NaN or infinity in the bodies' motion: it would spread")
+        return state
+
+    def _write(self, state: Floats, fields: batch.BodyFields) -> None:
+        """Let pymunk have some of the motion of all bodies."""
+        if not self._circles:
+            return
+        self._check_order()
         self._writing.set_float_buf(state)
         batch.set_space_bodies(self._space, fields, self._writing)
+        self._velocities = state[:, -2:]
 
     def _read(self) -> Floats:
         """Read all bodies.
 
         Returns:
-            float64[count, 6], `MOTION_FIELDS`; valid until the next call.
+            float64[count, 4], `PUSHED_FIELDS`; valid until the next call.
         """
         self._reading.clear()
         batch.get_space_bodies(self._space, _STATE, self._reading)
-        return np.frombuffer(self._reading.float_buf(), dtype=np.float64).reshape(-1, 6)
+        return np.frombuffer(self._reading.float_buf(), dtype=np.float64).reshape(-1, 4)
 
     def _check_order(self) -> None:
         """Compare pymunk's order of bodies with ours, if some have come or gone since it was.
@@ -317,6 +325,7 @@ class Space:
         if self._is_checked:
             return
         self._is_checked = True
+        self._velocities = np.empty((0, 2))
         self._reading.clear()
         batch.get_space_bodies(self._space, batch.BodyFields.BODY_ID, self._reading)
         found = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
@@ -361,6 +370,13 @@ class _Spares:
             _let_free(circle)
         self._circles.clear()
         self._count = 0
+
+
+def _turned(heading: Floats) -> Floats:
+    """Bring headings into [-π, π); mutates them."""
+    beyond = np.flatnonzero((heading < -math.pi) | (heading >= math.pi))
+    heading[beyond] = wrap_angle(heading[beyond])
+    return heading
 
 
 def _make(radius: float, mass: float, sensor: bool) -> pymunk.Circle:

@@ -14,6 +14,7 @@ A message without runs says that the shard is alive and at this tick.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -26,7 +27,8 @@ from sidereal.protocol.state.schema import Schema
 
 PROPOSAL_VERSION: Final = 2
 
-PROPOSAL_HEADER: Final = np.dtype([("version", "u1"), ("runs", "u1"), ("tick", "<u4")])
+PROPOSAL_HEADER: Final = struct.Struct("<BBI")
+"""Version, runs, tick."""
 
 RUN_SIZE: Final = 2
 """Bytes of a run beside its rows."""
@@ -58,7 +60,7 @@ def encode_proposals(
         runs: for each sort what they are, and its rows; none is larger than a message.
         size_max: bytes of a message.
     """
-    room_max = size_max - PROPOSAL_HEADER.itemsize
+    room_max = size_max - PROPOSAL_HEADER.size
     messages: list[Packed] = []
     body, parts = bytearray(), list[Part]()
     for what, rows in runs:
@@ -81,8 +83,8 @@ def encode_proposals(
 
 
 def _finished(tick: int, body: bytearray, parts: list[Part]) -> Packed:
-    header = np.array((PROPOSAL_VERSION, len(parts), tick), PROPOSAL_HEADER)
-    return Packed(header.tobytes() + body, tuple(parts))
+    header = PROPOSAL_HEADER.pack(PROPOSAL_VERSION, len(parts), tick)
+    return Packed(header + body, tuple(parts))
 
 
 def decode_proposal_untrusted(schema: Schema, message: bytes) -> tuple[int, list[tuple[int, Rows]]]:
@@ -98,10 +100,10 @@ def decode_proposal_untrusted(schema: Schema, message: bytes) -> tuple[int, list
     Raises:
         WireError: not such a message.
     """
-    at = PROPOSAL_HEADER.itemsize
+    at = PROPOSAL_HEADER.size
     if len(message) < at:
         raise WireError(f"a proposal in {len(message)} bytes")
-    version, count, tick = np.frombuffer(message, PROPOSAL_HEADER, 1)[0].item()
+    version, count, tick = PROPOSAL_HEADER.unpack_from(message)
     if version != PROPOSAL_VERSION:
         raise WireError(f"a proposal of version {version}")
     runs = []

@@ -37,7 +37,7 @@ class Volume:
         self._per_entity = _proposals_per_entity(schema)
         # Each is said once, and seldom again.
         self._events = 2 * limits.events_per_tick * _messages_per_event(schema)
-        room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize
+        room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.size
         self._wholes_per_message = max(1, room // schema.full_record.itemsize)
         self._wholes = limits.wholes_per_tick
         self._spawning = spawning
@@ -59,7 +59,7 @@ def _proposals_per_entity(schema: Schema) -> float:
     """Tell how many messages all rows of an entity take, its share of full ones."""
     sizes = [schema.proposed_rows[number].itemsize for number in schema.proposed]
     # A message is full when the rows of an entity that travel together do not fit any more.
-    heads = PROPOSAL_HEADER.itemsize + len(sizes) * RUN_SIZE
+    heads = PROPOSAL_HEADER.size + len(sizes) * RUN_SIZE
     return sum(sizes) / max(UNRELIABLE_SIZE_MAX - heads - sum(sizes), max(sizes))
 
 
@@ -67,4 +67,4 @@ def _messages_per_event(schema: Schema) -> float:
     """Tell how much of a message the largest event takes; 0 when there are none."""
     types = schema.proposed_rows
     size = max((types[number].itemsize for number in schema.event_numbers.values()), default=0)
-    return size / max(UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize - RUN_SIZE - size, size, 1)
+    return size / max(UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.size - RUN_SIZE - size, size, 1)
