@@ -130,6 +130,20 @@ def test_entry_that_was_guessed_and_comes_after_all_makes_nothing_slip(late: int
     assert take(queues) == (8, 4)
 
 
+def test_the_next_body_of_a_pilot_is_flown_from_its_first_entry_on() -> None:
+    queues = adopted()
+    assert take(queues) == (0, 0)
+    queues.receive(2, said(113, 6, 7), early=0.5)
+    assert early(queues) == 0.5
+    assert [take(queues) for _ in range(2)] == [(7, 114), (7, 115)]
+
+
+def test_what_waited_for_the_next_body_of_a_pilot_is_flown_from_the_first_entry_on() -> None:
+    queues = adopted()
+    queues.resume(2, [(113, 6), (114, 7)])
+    assert [take(queues) for _ in range(2)] == [(6, 113), (7, 114)]
+
+
 def test_reserve_is_left_as_it_is() -> None:
     queues = adopted()
     queues.receive(2, said(1, *[0] * (LIMITS.controls_reserve - 1)))
@@ -152,6 +166,17 @@ def test_entries_that_were_due_while_the_queue_had_let_go_are_jumped_over(missed
     queues.receive(2, said(ticks + 2, 5))
     assert take(queues) == (5, ticks + 2)
     assert queues.skipped == missed
+
+
+@pytest.mark.parametrize("missed", [2, 7, 40, 400])
+def test_numbers_left_out_were_due_while_the_queue_had_let_go(missed: int) -> None:
+    queues = adopted()
+    queues.receive(2, said(1, 1))
+    ticks = 1 + LIMITS.guesses + missed
+    for _ in range(ticks):
+        take(queues)
+    queues.receive(2, said(ticks - 1, *range(ticks - 1, ticks + 4)))
+    assert [take(queues) for _ in range(2)] == [(ticks + 1, ticks + 1), (ticks + 2, ticks + 2)]
 
 
 def test_entries_that_were_due_while_ticks_passed_unsimulated_are_jumped_over() -> None:

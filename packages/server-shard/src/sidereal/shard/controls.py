@@ -115,6 +115,8 @@ class ControlQueues:
             entries: numbers and records, ascending: the newest entry that is in the
                 body's state, or the newest that has come before it, and those after it.
         """
+        if entries:
+            self._begin(row, entries[0][0])
         for seq, record in entries:
             if self._passed[row] - self._limits.guesses < seq <= self._passed[row]:
                 self._held[row], self._newest[row] = record, seq
@@ -139,6 +141,7 @@ class ControlQueues:
         if control_epoch > self._epoch[row]:
             one = np.array([row], dtype=np.int64)
             self._restart(one, np.int64(control_epoch), np.int64(max(0, first_seq - 1)))
+        self._begin(row, first_seq)
         came = self._ring_seq[row, seq % self._limits.controls_queue] == seq
         passed = seq <= self._passed[row]
         self.stale += int((came | passed).sum())
@@ -199,6 +202,14 @@ class ControlQueues:
         self.guessed += int(guessing.sum())
         return held, self._epoch[rows].astype(np.uint32), passed.astype(np.uint32)
 
+    def _begin(self, row: int, first_seq: int) -> None:
+        """Begin with the first entry that has come for a body, if none is in its state yet.
+
+        That of a pilot's first body is 1. In the next one the numbers go on.
+        """
+        if self._newest[row] < 0 == self._passed[row]:
+            self._passed[row] = self._began[row] = max(0, first_seq - 1)
+
     def _take_late(self, row: int, seq: Ints, records: Records) -> Ints:
         """Take in entries that something else was taken for; gives those that had not come yet.
 
@@ -243,8 +254,10 @@ class ControlQueues:
         newest = max(int(self._newest[row]), int(seq[-1]))
         behind = newest - self._limits.controls_queue
         if behind > self._passed[row]:
-            self.skipped += behind - int(self._passed[row])
+            pushed = behind - int(self._passed[row])
+            self.skipped += pushed
             self._passed[row] = behind
+            self._missed[row] = max(0, int(self._missed[row]) - pushed)
         due = seq > behind
         self._ring[row, seq[due] % self._limits.controls_queue] = records[due]
         self._ring_seq[row, seq[due] % self._limits.controls_queue] = seq[due]
