@@ -11,16 +11,23 @@ from typing import Final
 import numpy as np
 import pytest
 
-from sidereal.client.inputs import Inputs, Keys
+from sidereal.client.own import OwnEntity
+from sidereal.client.prediction import OwnState
+from sidereal.client.private import OwnAnswer
+from sidereal.game.bits import layout_of_all
 from sidereal.protocol.limits import INPUT_GUESSES_MAX
+from sidereal.protocol.message.player import Assigned
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.controls import ControlsField, ControlsLayout
 from sidereal.protocol.state.earliness import decode_early
 from sidereal.shard.controls import ControlQueues
 
-TICK_S: Final = Rules().tick_s
-LAYOUT: Final = ControlsLayout([ControlsField("held", 1 << 16, "angle")])
+from ..flying import FLYING
+
+RULES: Final = Rules()
+TICK_S: Final = RULES.tick_s
 SHIP: Final = np.zeros(1, np.int64)
+NET_ID: Final = 7
+REST: Final = OwnState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 BEGINS_S: Final = 5.0
 """From then on it is counted what goes wrong."""
 
@@ -46,20 +53,26 @@ class Flight:
         self.lasted_s: list[float] = []
         self._rng = np.random.default_rng(seed)
         self._rate = 1.0 + drift
-        self._inputs = Inputs(TICK_S, phase * TICK_S)
-        self._keys = Keys(LAYOUT)
-        self._queues = ControlQueues(1, LAYOUT)
+        self._own = OwnEntity(FLYING, predict=False, phase=phase)
+        self._own.join(RULES)
+        self._own.assign(Assigned(NET_ID, 1, 0), 0.0)
+        self._answers: list[tuple[OwnAnswer, float]] = []
+        self._queues = ControlQueues(1, layout_of_all(FLYING.controls))
         self._queues.reset(SHIP, np.ones(1, np.uint32), np.zeros(1, np.uint32))
         self._tick = 0
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._stalled_until = 0.0
-        self._at(0.0, self._frame)
+        self._stalled_until = self._cut_until = 0.0
+        self._at(0.0, self._turn)
         self._at(TICK_S, self._step)
 
     def stall(self, seconds: float) -> None:
         """Let the client do nothing for a while."""
         self._stalled_until = self.now + seconds
+
+    def cut(self, seconds: float) -> None:
+        """Let what the client sends come only after a while."""
+        self._cut_until = self.now + seconds
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -77,20 +90,31 @@ class Flight:
         rare = self._rng.random() < 0.02
         return float(self._rng.uniform(0.0, usual_s) + rare * self._rng.uniform(0.0, 0.015))
 
-    def _frame(self) -> None:
+    def _turn(self) -> None:
         """Make the inputs that are due: the client looks whenever it has drawn a frame."""
-        for entry in self._inputs.press(self._keys, self.now * self._rate):
-            self.lasted_s.append(entry.lasts_s)
-        message = self._inputs.message(1)
+        self._take_answers()
+        message = self._own.press(self.now * self._rate)
         if message is not None:
 
             def arrive() -> None:
                 early = (self._tick + 1) * TICK_S - self.now
                 self._queues.receive(0, message, early / TICK_S)
 
-            self._at(self.now + self.way_s, arrive)
-        due_at = self._inputs.next_at / self._rate
-        self._at(max(self._stalled_until, due_at) + self._late_s(0.01), self._frame)
+            self._at(max(self.now + self.way_s, self._cut_until), arrive)
+        due_at = self._own.next_timer()
+        assert due_at is not None
+        self._at(max(self._stalled_until, due_at / self._rate) + self._late_s(0.01), self._turn)
+
+    def _take_answers(self) -> None:
+        inputs, now = self._own.inputs, self.now * self._rate
+        assert inputs is not None
+        made, due_at = inputs.made, inputs.next_at
+        self._own.make(now)
+        if inputs.made > made:
+            self.lasted_s.append((inputs.next_at - due_at) / (inputs.made - made))
+        answers, self._answers = self._answers, []
+        for answer, came_at in answers:
+            self._own.answer_untrusted(answer, came_at * self._rate)
 
     def _step(self) -> None:
         """Take an input, and answer."""
@@ -98,18 +122,21 @@ class Flight:
         guessed = self._queues.guessed
         _, _, passed = self._queues.take(SHIP)
         tick, seq = self._tick, int(passed[0])
-        early = decode_early(int(self._queues.take_early(SHIP)[0]))
+        told = int(self._queues.take_early(SHIP)[0])
+        early = decode_early(told)
         self.early += [] if early is None else [early]
         if self.now > BEGINS_S:
             self.guessed += self._queues.guessed - guessed
             if not self.lags or self.lags[-1] != tick - seq:
                 self.lags.append(tick - seq)
+        answer = OwnAnswer(NET_ID, 1, seq % (1 << 16), tick, told, tick, REST)
 
-        def answer() -> None:
-            if self._inputs.answer_untrusted(seq, self.now * self._rate):
-                self._inputs.keep_pace(tick, seq, early)
+        def arrive() -> None:
+            self._answers.append((answer, self.now))
+            if self.now >= self._stalled_until:
+                self._take_answers()
 
-        self._at(self.now + self.way_s + self._late_s(0.002), answer)
+        self._at(self.now + self.way_s + self._late_s(0.002), arrive)
         self._at((self._tick + 1) * TICK_S + self._late_s(0.002), self._step)
 
 
@@ -151,22 +178,28 @@ def test_what_is_not_needed_any_more_is_given_back_and_nothing_slips() -> None:
     assert (flight.guessed, len(flight.lags)) == (0, 1)
 
 
-def test_a_client_that_stands_still_for_a_moment_is_as_far_ahead_afterwards() -> None:
-    flight = Flight(0.3, 0.02, seed=3)
+@pytest.mark.parametrize("way_s", [0.02, 0.12])
+@pytest.mark.parametrize("seconds", [0.2, 0.35, 0.6, 2.0])
+def test_a_client_that_stood_still_is_as_far_ahead_afterwards(seconds: float, way_s: float) -> None:
+    flight = Flight(0.3, way_s, seed=3)
     flight.run(20.0)
-    before = min(flight.early)
-    flight.stall(0.2)
-    flight.run(20.0)
-    assert min(flight.early) == pytest.approx(before, abs=0.4)
+    before, lag = min(flight.early), flight.lags[-1]
+    flight.stall(seconds)
+    flight.run(seconds + 0.3)
     assert 0 < flight.guessed <= INPUT_GUESSES_MAX
-    assert len(flight.lags) == 1
-
-
-def test_a_client_that_stands_still_for_long_slips_once() -> None:
-    flight = Flight(0.3, 0.02, seed=4)
-    flight.run(20.0)
-    flight.stall(2.0)
-    flight.run(3.0)
     flight.guessed, flight.lags = 0, []
-    flight.run(60.0)
-    assert (flight.guessed, len(flight.lags)) == (0, 1)
+    flight.run(20.0)
+    assert (flight.guessed, flight.lags) == (0, [lag])
+    assert min(flight.early) == pytest.approx(before, abs=0.4)
+
+
+def test_a_path_that_stood_still_leaves_the_pace_as_it_was() -> None:
+    flight = Flight(0.3, 0.02, seed=5)
+    flight.run(20.0)
+    before, lag = min(flight.early), flight.lags[-1]
+    flight.cut(2.0)
+    flight.run(2.1)
+    flight.guessed, flight.lags = 0, []
+    flight.run(20.0)
+    assert (flight.guessed, flight.lags) == (0, [lag])
+    assert min(flight.early) == pytest.approx(before, abs=0.4)

@@ -28,6 +28,7 @@ from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.limits import INPUT_GUESSES_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_client_untrusted, encode_message
 from sidereal.protocol.message.inputs import Input, decode_input_untrusted
@@ -124,6 +125,7 @@ class World:
         self.input_seq = 0
         self.absurd = 0.0
         self.waiting: dict[int, int] = {}
+        self.guesses = self.held = 0
         self.ship = np.array([[480.0], [510.0], [0.0], [0.0], [0.5], [0.0]])
         self.path: dict[int, tuple[float, ...]] = {}
 
@@ -162,6 +164,7 @@ class World:
                 for seq, record in enumerate(pressed.records, pressed.first_seq):
                     if seq > self.input_seq:
                         self.waiting[seq] = record
+                        self.guesses = 0
             return
         message = decode_client_untrusted(event.channel, event.message)
         self.received.append(message)
@@ -169,12 +172,15 @@ class World:
             self.say(*self.greeting())
 
     def step(self) -> None:
-        """One tick: one input, if there is one, then a snapshot of everything."""
+        """One tick: one input, or a guess, then a snapshot of everything."""
         self.tick += 1
         record = 0
         if self.waiting:
             self.input_seq = min(self.waiting)
-            record = self.waiting.pop(self.input_seq)
+            record = self.held = self.waiting.pop(self.input_seq)
+        elif self.input_seq and self.guesses < INPUT_GUESSES_MAX:
+            self.input_seq, record = self.input_seq + 1, self.held
+            self.guesses += 1
         moving = as_columns(Motion, dict(zip(Motion.fields, self.ship, strict=True)))
         held = FLIGHT.hold(np.array([record], np.uint64))
         FLIGHT.fly({Motion: moving, **held}, np.array([SHIP], np.uint32), 0)
@@ -260,6 +266,8 @@ class Rig:
         self.client = self.make_client(self.token(), mirror=mirror, predict=predict)
         self.events: list[events.ClientEvent] = []
         self.takes_events = True
+        self.stalled_until = 0.0
+        self._came: list[tuple[float, bytes]] = []
         self._tick_at = TICK_S
 
     def token(self) -> bytes:
@@ -291,7 +299,9 @@ class Rig:
         until = self.now + seconds
         while True:
             due = [self.wire.next_delivery, self.world.endpoint.next_timer()]
-            due += [self.client.next_timer(), self._tick_at]
+            client_at = self.client.next_timer()
+            due += [self._tick_at]
+            due += [] if client_at is None else [max(client_at, self.stalled_until)]
             self.now = max(self.now, min(at for at in due if at is not None))
             if self.now > until:
                 self.now = until
@@ -305,7 +315,7 @@ class Rig:
             if end == 0:
                 self.world.endpoint.receive_datagram(datagram, CLIENT, now, WALL + now)
             else:
-                self.client.receive_datagram(datagram, SERVER, now)
+                self._came.append((now, datagram))
         self.world.endpoint.handle_timer(now, WALL + now)
         self.world.take()
         if now >= self._tick_at:
@@ -313,8 +323,15 @@ class Rig:
             self.world.step()
         for datagram, _ in self.world.endpoint.datagrams_to_send(now):
             self.wire.send(0, datagram, now)
-        for datagram, _ in self.client.turn(now):
-            self.wire.send(1, datagram, now)
+        if now >= self.stalled_until:
+            self._turn_client()
+
+    def _turn_client(self) -> None:
+        came, self._came = self._came, []
+        for at, datagram in came:
+            self.client.receive_datagram(datagram, SERVER, at)
+        for datagram, _ in self.client.turn(self.now):
+            self.wire.send(1, datagram, self.now)
         while self.takes_events and (event := self.client.next_event()) is not None:
             self.events.append(event)
 
@@ -404,6 +421,30 @@ def test_on_a_clean_link_nothing_is_corrected() -> None:
     errors = rig.client.take_position_errors()
     assert len(errors) > 60
     assert max(errors[5:]) < 0.01
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.1, 0), (0.2, 0), (0.5, 2), (2.0, 2)])
+def test_a_client_that_stood_still_is_corrected_only_for_what_nobody_guessed(
+    seconds: float, most: int
+) -> None:
+    rig = Rig()
+    rig.client.hold(THRUST | LEFT)
+    rig.run(1.0)
+    before = rig.client.statistics().corrections
+    rig.stalled_until = rig.now + seconds
+    rig.run(seconds + 1.0)
+    assert rig.client.statistics().corrections <= before + most
+
+
+def test_a_tap_before_a_client_stood_still_comes() -> None:
+    rig = Rig()
+    rig.run(1.0)
+    rig.client.hold(FIRE)
+    rig.client.hold(0)
+    rig.stalled_until = rig.now + 0.2
+    rig.run(0.5)
+    inputs = [message for message in rig.heard(Input) if isinstance(message, Input)]
+    assert any(FIRE in message.records for message in inputs)
 
 
 def test_a_rough_link_loses_no_input_and_ends_in_agreement() -> None:

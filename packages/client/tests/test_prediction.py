@@ -28,6 +28,7 @@ from sidereal.games.frontier import Stick
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
 )
+from sidereal.protocol.message.inputs import Input
 from sidereal.protocol.message.player import Assigned
 from sidereal.protocol.rules import Rules
 
@@ -151,7 +152,8 @@ def test_an_answer_to_an_input_that_is_still_to_be_made_moves_the_ship() -> None
     moved = REST._replace(x=REST.x + SNAP_UNITS + 1.0)
     for tick, seq, state in ((10, 1, REST), (12, 3, moved)):
         answer = OwnAnswer(7, 1, seq, tick, 0, tick, state)
-        own.answer_untrusted(answer, lambda _: None, 0.1 * TICK_S)
+        own.answer_untrusted(answer, 0.1 * TICK_S)
+        own.reconcile(lambda _: None)
     pose = own.pose(0.1 * TICK_S)
     assert pose is not None
     assert agree(pose, moved)
@@ -444,7 +446,10 @@ def test_after_a_stall_the_lost_ticks_are_skipped_and_counted() -> None:
     assert len(made) == LIMITS.ticks_catch_up
     assert inputs.skipped == 21 - LIMITS.ticks_catch_up
     assert made[-1].at == pytest.approx(1.0)
-    assert [entry.seq for entry in made] == list(range(1, LIMITS.ticks_catch_up + 1))
+    assert [entry.seq for entry in made] == list(range(22 - LIMITS.ticks_catch_up, 22))
+    message = inputs.message(1)
+    assert message is not None
+    assert (message.first_seq, message.newest_seq) == (made[0].seq, 21)
 
 
 def test_what_was_tapped_is_in_the_first_input_made_and_in_no_other() -> None:
@@ -463,6 +468,7 @@ def test_unanswered_inputs_are_repeated_until_the_authority_shows_them() -> None
     inputs = Inputs(TICK_S, first_at=0.0)
     for index in range(5):
         inputs.press(holding(index), index * TICK_S)
+        inputs.message(9)
     inputs.answer(2, 0.3)
     message = inputs.message(9)
     assert message is not None
@@ -471,6 +477,17 @@ def test_unanswered_inputs_are_repeated_until_the_authority_shows_them() -> None
     assert message.records == (2, 3, 4)
     inputs.answer(5, 0.4)
     assert inputs.message(9) is None
+
+
+def test_an_input_that_was_guessed_before_it_was_sent_is_sent_all_the_same() -> None:
+    inputs = Inputs(TICK_S, first_at=0.0)
+    inputs.press(holding(FIRE), 0.0)
+    inputs.answer(1, 0.01)
+    assert inputs.take_latencies() == []
+    assert inputs.message(1) == Input(1, 1, (FIRE,))
+    inputs.answer(2, 0.1)
+    assert inputs.message(1) is None
+    assert inputs.take_latencies() == pytest.approx([0.1])
 
 
 def test_no_more_inputs_are_repeated_than_fit_a_message() -> None:
@@ -487,6 +504,7 @@ def test_latency_counts_from_the_scheduled_moment() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
     inputs.press(holding(0), 0.04)
     inputs.press(holding(0), 0.09)
+    inputs.message(1)
     inputs.answer(1, 0.1)
     assert inputs.take_latencies() == pytest.approx([0.1])
     assert inputs.take_latencies() == []
@@ -496,9 +514,10 @@ def test_latency_counts_from_the_scheduled_moment() -> None:
 def test_ticks_slept_through_are_answered_with_the_next_input() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
     inputs.press(holding(0), 0.5)
+    inputs.message(1)
     assert len(inputs.unanswered_ages(0.5)) == 11
-    inputs.answer(1, 0.6)
     skipped = 11 - LIMITS.ticks_catch_up
+    inputs.answer(skipped + 1, 0.6)
     assert inputs.take_latencies() == pytest.approx(
         [0.6 - index * TICK_S for index in range(skipped + 1)]
     )

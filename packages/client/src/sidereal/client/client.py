@@ -112,15 +112,13 @@ class Client(Turns):
             connect_token, PLAYER_CHANNELS, entropy, now, PLAYER_BUDGET, limits.transport
         )
         self._events = EventQueue(limits.events)
-        self._traffic = Traffic(now)
+        self._traffic, self._inbox = Traffic(now), Inbox()
         self.replica: Replica | None = None
         self._reader: Replica | Glance | None = None
         self._drawing = Drawing(game, Rules(), limits)
-        self._inbox = Inbox()
         predict = predict and not isinstance(game, Described)  # which has no models
         self._own = OwnEntity(game, predict=predict, phase=phase, limits=limits)
-        self._look = Look(limits.look_every_s)
-        self.placeless = Placeless(game, self._schema)
+        self.placeless, self._look = Placeless(game, self._schema), Look(limits.look_every_s)
         self._calls = Calls(game.actions, entropy, limits) if calls is None else calls
         self._must_send, self._malformed = True, 0
 
@@ -149,7 +147,7 @@ class Client(Turns):
 
         Before `next_timer` it only applies snapshots that came; they are acked with the next input.
         """
-        self._apply_snapshots()
+        self._apply_snapshots(now)
         if (due_at := self.next_timer()) is None or due_at > now:
             return False
         self._now = now
@@ -238,7 +236,7 @@ class Client(Turns):
 
     def view(self, now: float) -> View:
         """What to draw at `now`; without news the world stands still after `coast_s`."""
-        self._apply_snapshots()
+        self._apply_snapshots(now)
         if self.replica is None:
             return empty_view()
         now = min(now, self.snapshot_at + self._limits.coast_s)
@@ -295,7 +293,7 @@ class Client(Turns):
             case channel.Received(channel=PlayerChannel.SNAPSHOT, message=message):
                 self._inbox.add(message, now)
                 if len(self._inbox) > self._limits.snapshots_waiting:
-                    self._apply_snapshots()
+                    self._apply_snapshots(now)
                     if self._inbox:  # They were acked: none may be dropped. The next stay has all.
                         self._end(CloseReason.CHANNEL_OVERFLOW, "the server's welcome is late", now)
             case channel.Received(channel=at, message=message):
@@ -323,7 +321,8 @@ class Client(Turns):
                 assigned = events.Assigned(message.net_id, message.control_epoch, message.tick)
                 self._events.add(assigned)
                 if (reader := self._reader) is not None:
-                    self._own.answer_untrusted(reader.private.answer(), reader.own_value, now)
+                    self._own.answer_untrusted(reader.private.answer(), now)
+                    self._own.reconcile(reader.own_value)
             case Leases():
                 self.leases = self._lease_map.apply_untrusted(message)
                 self._events.add(events.LeasesChanged(message.tick))
@@ -364,9 +363,10 @@ class Client(Turns):
         for call in self._calls.begin_session():
             self._command(call)
 
-    def _apply_snapshots(self) -> None:
-        if (reader := self._reader) is None:
+    def _apply_snapshots(self, now: float) -> None:
+        if (reader := self._reader) is None or not self._inbox:
             return
+        self._own.make(now)
         for at, messages in self._inbox.take():
             applied = reader.apply_untrusted(messages, at)
             self._malformed += len(messages) - len(applied)
@@ -380,9 +380,10 @@ class Client(Turns):
                     self._traffic.snapshots += 1
                     self.snapshot_at = at
                 try:
-                    self._own.answer_untrusted(one.own, reader.own_value, at)
+                    self._own.answer_untrusted(one.own, at)
                 except WireError:
                     self._malformed += 1
+        self._own.reconcile(reader.own_value)
 
     # -- what goes out ------------------------------------------------------------------------
 
@@ -393,8 +394,7 @@ class Client(Turns):
     def _end(self, reason: CloseReason, text: str, now: float, described: bytes = b"") -> None:
         if self.state is SessionState.ENDED:
             return
-        self.state = SessionState.ENDED
-        self._inbox = Inbox()
+        self.state, self._inbox = SessionState.ENDED, Inbox()
         self._endpoint.close(now)
         self._must_send = True
         self._events.add(events.Ended(reason, text, described))

@@ -4,7 +4,8 @@ An input is due a tick after the one before, whatever else happens (an open loop
 or longer only by what `pace` says. The latency of an input counts from when it was due, so a
 stalled client, link or server shows in the numbers instead of hiding in fewer inputs. A tick whose
 input was never made, because this process slept through it, counts too: it is answered with the
-next input that was.
+next input that was. Its number is left out. So the next inputs have the ticks that they would have
+had without that.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Inputs:
     """Numbering, schedule and latency of the own inputs.
 
     Attributes:
-        made: inputs made so far.
+        made: number of the newest input; some before it were skipped.
         skipped: client ticks whose input was never made, after a stall.
     """
 
@@ -82,11 +83,12 @@ class Inputs:
         self._first_at = first_at
         self._index = 0
         self._made_at: deque[float] = deque(maxlen=limits.inputs)
-        self._answered_tick = -1
+        self._answered: tuple[int, int] | None = None
         self._unanswered: deque[Entry] = deque(maxlen=limits.inputs)
         self._awaited: deque[tuple[int, float]] = deque()
         self._latencies_s: deque[float] = deque(maxlen=limits.samples)
         self._lateness_s: deque[float] = deque(maxlen=limits.samples)
+        self._sent = 0
         self.made = 0
         self.skipped = 0
 
@@ -115,12 +117,14 @@ class Inputs:
             at, shift_s = self.next_at, self._pace.next_shift_s()
             self._index += 1
             self._first_at += shift_s
-            self._awaited.append((self.made + 1, at))
+            self.made += 1
+            self._made_at.append(at)
+            self._awaited.append((self.made, at))
             self._lateness_s.append(now - at)
             if number >= skipped:
-                self.made += 1
-                self._made_at.append(at)
                 pressed.append(Entry(self.made, keys.take(), at, self._tick_s + shift_s))
+        if skipped:
+            self._unanswered.clear()  # a message has no gaps, and the ticks of those are over
         self._unanswered.extend(pressed)
         while len(self._awaited) > self._limits.inputs:
             self._latencies_s.append(now - self._awaited.popleft()[1])
@@ -131,23 +135,33 @@ class Inputs:
         return self.made + (low_bits - self.made + (1 << 15)) % (1 << 16) - (1 << 15)
 
     def answer(self, input_seq: int, now: float) -> None:
-        """The authority's state now has all inputs up to `input_seq` applied."""
-        while self._unanswered and self._unanswered[0].seq <= input_seq:
+        """The authority's state now has all inputs up to `input_seq` applied.
+
+        Those that have not been sent yet are only guessed in it, and have no answer.
+        """
+        answered = min(input_seq, self._sent)
+        while self._unanswered and self._unanswered[0].seq <= answered:
             self._unanswered.popleft()
-        while self._awaited and self._awaited[0][0] <= input_seq:
+        while self._awaited and self._awaited[0][0] <= answered:
             self._latencies_s.append(now - self._awaited.popleft()[1])
 
     def keep_pace(self, tick: int, input_seq: int, early: float | None) -> None:
         """Make the next inputs sooner or later, by how early others have come.
+
+        The next input has the next tick as long as the authority takes one in each. Of a tick in
+        which it took none or several, nothing follows for the inputs to come.
 
         Args:
             tick: of a state of the authority; one that is not newer than all before is ignored.
             input_seq: the newest input in it.
             early: how early one came that had come since the tick before, in ticks; or None.
         """
-        if tick <= self._answered_tick:
+        if self._answered is not None and tick <= self._answered[0]:
             return
-        self._answered_tick = tick
+        before, self._answered = self._answered, (tick, input_seq)
+        if before is None or tick - before[0] != input_seq - before[1]:
+            self._pace.hold()
+            return
         if early is not None:
             # Each tick has its own input, and this one came less than a tick before another.
             came = input_seq + math.floor(early)
@@ -156,34 +170,30 @@ class Inputs:
                 self._pace.observe(tick + came - input_seq, made_at, early)
         self._pace.steer(tick + self.made + 1 - input_seq, self.next_at)
 
-    def answer_untrusted(self, input_seq: int, now: float) -> bool:
+    def answer_untrusted(self, input_seq: int, now: float) -> None:
         """As `answer`, for a number that came from the server.
 
-        A shard guesses inputs that are still to be made, when they come late. Those that are made
-        by now are sent again meanwhile: what was pressed in them still counts.
-
-        Returns:
-            whether the input has been made.
+        A shard guesses inputs that are still to be made, when they come late.
 
         Raises:
             WireError: the input is further ahead than anybody guesses.
         """
         if input_seq > self.made + self._limits.inputs:
             raise WireError(f"input {input_seq} was never made")
-        if input_seq > self.made:
-            return False
         self.answer(input_seq, now)
-        return True
 
     def abandon(self, now: float) -> None:
         """Nobody will answer what is under way (another entity is flown): it counts at its age."""
+        self._sent = self.made
         self.answer(self.made, now)
+        self._answered = None
 
     def message(self, control_epoch: int) -> Input | None:
         """Message with the newest unanswered inputs, None when all are answered."""
         count = min(len(self._unanswered), CONTROLS_PER_MESSAGE_MAX)
         if not count:
             return None
+        self._sent = self.made
         newest = list(islice(self._unanswered, len(self._unanswered) - count, None))
         return Input(control_epoch, newest[0].seq, tuple(entry.record for entry in newest))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -22,6 +22,15 @@ from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.earliness import decode_early
 
 
+class Confirmed(NamedTuple):
+    """The authority's newest state: with which input in it, of which tick, when it came."""
+
+    state: OwnState
+    input_seq: int
+    tick: int
+    at: float
+
+
 class OwnEntity:
     """The inputs of a client and, if it wants that, its entity ahead of the authority.
 
@@ -30,7 +39,6 @@ class OwnEntity:
         control_epoch: what its controls carry.
         keys: what is held.
         inputs: None before there was an entity to fly.
-        confirmed: the entity as the newest snapshot has it, None before there was one.
         prediction: None for a client that does not predict, and before the rules are known.
     """
 
@@ -43,12 +51,17 @@ class OwnEntity:
         self.control_epoch = 0
         self.keys = Keys(layout_of_all(game.controls))
         self.inputs: Inputs | None = None
-        self.confirmed: OwnState | None = None
         self.prediction: Prediction | None = None
         self._predict, self._phase = predict, phase
         self._rules = Rules()
-        self._confirmed_tick = -1
+        self._confirmed: Confirmed | None = None
+        self._unsent_since: float | None = None
         self._stood_at: float | None = None
+
+    @property
+    def confirmed(self) -> OwnState | None:
+        """The entity as the newest snapshot has it, None before there was one."""
+        return None if self._confirmed is None else self._confirmed.state
 
     def join(self, rules: Rules) -> None:
         """Take over the rules of the world."""
@@ -64,7 +77,7 @@ class OwnEntity:
             self.inputs = Inputs(self._rules.tick_s, now + phase_s, self._limits)
         self.inputs.abandon(now)
         self.keys.forget()
-        self.confirmed, self._confirmed_tick = None, -1
+        self._confirmed = self._unsent_since = None
         if self.prediction is not None:
             self.prediction.restart(message.net_id, message.control_epoch)
 
@@ -72,7 +85,7 @@ class OwnEntity:
         """When `press` is due, None without an entity."""
         if self.inputs is None or not self.net_id or self._stood_at is not None:
             return None
-        return self.inputs.next_at
+        return self.inputs.next_at if self._unsent_since is None else self._unsent_since
 
     def stand_still(self, now: float) -> None:
         """Make no inputs and do not move: nobody simulates the world."""
@@ -85,28 +98,32 @@ class OwnEntity:
             self.inputs.go_on(now)
         self._stood_at = None
 
+    def make(self, now: float) -> None:
+        """Make the inputs that are due, and fly them; `press` gives them to be sent.
+
+        What comes later than an input was due may have a guess of it in it: so it is made before.
+        """
+        if self.inputs is None or not self.net_id or self._stood_at is not None:
+            return
+        for entry in self.inputs.press(self.keys, now):
+            self._unsent_since = now
+            if self.prediction is not None:
+                self.prediction.press(entry)
+
     def press(self, now: float) -> Input | None:
         """Make the inputs that are due; returns what is to be sent."""
-        if self.inputs is None or not self.net_id or self._stood_at is not None:
+        self.make(now)
+        if self.inputs is None or self._unsent_since is None:
             return None
-        pressed = self.inputs.press(self.keys, now)
-        if not pressed:
-            return None
-        if self.prediction is not None:
-            for entry in pressed:
-                self.prediction.press(entry)
+        self._unsent_since = None
         return self.inputs.message(self.control_epoch)
 
-    def answer_untrusted(
-        self, own: OwnAnswer | None, known: Callable[[str], Any], now: float
-    ) -> None:
-        """Take the authority's state, if it is of this entity.
+    def answer_untrusted(self, own: OwnAnswer | None, now: float) -> None:
+        """Take the authority's state, if it is of this entity; `reconcile` compares it.
 
         Args:
             own: the state.
-            known: gives other columns of the entity by their names in the schema, None for those
-                that are not known.
-            now: monotonic seconds.
+            now: when it came, monotonic seconds.
 
         Raises:
             WireError: it answers an input that was never made.
@@ -118,12 +135,24 @@ class OwnEntity:
         input_seq = self.inputs.restore(own.input)
         self.inputs.answer_untrusted(input_seq, now)
         self.inputs.keep_pace(own.input_tick, input_seq, decode_early(own.early))
-        if own.tick >= self._confirmed_tick:
-            self.confirmed, self._confirmed_tick = own.state, own.tick
-        if self.prediction is not None:
-            values = {name: known(name) for name in self.prediction.used}
-            more = {name: value for name, value in values.items() if value is not None}
-            self.prediction.reconcile(own.tick, input_seq, own.state, now, more)
+        if self._confirmed is None or own.tick >= self._confirmed.tick:
+            self._confirmed = Confirmed(own.state, input_seq, own.tick, now)
+
+    def reconcile(self, known: Callable[[str], Any]) -> None:
+        """Compare the authority's newest state with what was predicted.
+
+        If several have come at once, as this process was late, nobody has seen the others.
+
+        Args:
+            known: gives other columns of the entity by their names in the schema, None for those
+                that are not known.
+        """
+        if self.prediction is None or self._confirmed is None:
+            return
+        values = {name: known(name) for name in self.prediction.used}
+        more = {name: value for name, value in values.items() if value is not None}
+        state, input_seq, tick, at = self._confirmed
+        self.prediction.reconcile(tick, input_seq, state, at, more)
 
     def foresee(self, now: float) -> None:
         """Fly what is held now: before each picture."""

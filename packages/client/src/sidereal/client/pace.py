@@ -57,6 +57,10 @@ class Pace:
         self._spans.clear()
         self._earliest_s, self._off_s = NONE, 0.0
 
+    def hold(self) -> None:
+        """Make ticks as long as others until it is judged anew."""
+        self._off_s = 0.0
+
     def next_shift_s(self) -> float:
         """Tell by how much the next tick of the client is longer, in seconds; below 0 shorter."""
         shift_s = max(-SHORTER * self._tick_s, min(LONGER * self._tick_s, self._off_s))

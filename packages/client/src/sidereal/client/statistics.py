@@ -94,7 +94,7 @@ def gather_statistics(
         malformed=malformed,
         events_dropped=events_dropped,
         entities_dropped=0 if replica is None else replica.entities_dropped,
-        inputs=0 if inputs is None else inputs.made,
+        inputs=0 if inputs is None else inputs.made - inputs.skipped,
         inputs_skipped=0 if inputs is None else inputs.skipped,
         corrections=0 if prediction is None else prediction.corrections,
         position_error_units=0.0 if prediction is None else prediction.position_error_units,
