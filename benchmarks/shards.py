@@ -17,11 +17,14 @@ tick; `bodies_10000_pymunk_ms`: what pymunk alone takes for the steps.
 
 `seam`: in virtual time, shards 0 ms and 40 ms from the authority, the latter with 5 ms of jitter.
 1,000 pairs meet on the borders of two shards, 500 shots come into the world one to three ticks
-before they hit who is just beyond a border, and 200 threes meet at corners of four shards; then
-bots crowd at such a corner. The same bodies on one shard without a network say what should have
-come of it. `seam_velocity_error` and `seam_momentum_error` are those of the worst pair,
-`point_blank_outside_share` and `triples_outside` count groups of which a velocity is off by more
-than 1 %, and by more than one shard's own when bodies come into the world in another order;
+before they hit who is just beyond a border, and 200 threes meet at corners of four shards. 100
+children that their parents hold are hit on borders, and of 100 pairs and 100 shots one ends in the
+tick in which it touches another. Then bots crowd at such a corner. The same bodies on one shard
+without a network say what should have come of it. `seam_velocity_error` and `seam_momentum_error`
+are those of the worst pair,
+`point_blank_outside_share`, `triples_outside`, `docked_outside` and `ending_outside_share` count
+groups of which a velocity is off by more than 1 %, and by more than one shard's own when bodies
+come into the world in another order, or in which somebody has not ended who should have;
 `seam_missed`, `seam_doubled` are contacts that did not happen, or happened once more, as systems of
 shards told and the authority believed them; `cross_shard_contacts` are pairs of different owners
 that overlap as the authority has them, summed over all ticks.
@@ -183,6 +186,8 @@ ASKED: Final = {
     "seam_doubled": 0,
     "point_blank_outside_share": 0.03,
     "triples_outside": 0,
+    "docked_outside": 0,
+    "ending_outside_share": 0.03,
     "cross_shard_contacts": 0,
     "crowd_pairs": 12,
     "crowd_deepest_units": 0.5,

@@ -16,12 +16,14 @@ import numpy as np
 
 from shard_cases.cluster import Cluster
 from shard_cases.scenes import (
+    DOCKS_AT,
     LASTS,
     SHOT_MASS,
     SHOT_RADIUS,
     THRUST_FROM,
     THRUST_MAX,
     THRUST_UNTIL,
+    TICK_S,
     Scene,
 )
 from sidereal.game import (
@@ -38,6 +40,7 @@ from sidereal.game import (
     Held,
     Kind,
     Motion,
+    Parent,
     Pilot,
     Player,
     Rows,
@@ -60,6 +63,9 @@ ARRIVES_TICKS: Final = 40
 
 FLIES_TICKS: Final = 10
 """Ticks that pilots fly before a scene begins."""
+
+PULL_PER_S: Final = 4.0
+"""How fast a child comes back to where its parent holds it, of how far it is from there."""
 
 
 class Mark(Component, saved=False):
@@ -93,6 +99,18 @@ class Gun(Component, saved=False):
     vx: F4
     vy: F4
     number: U4
+    brittle: U4
+
+
+class Dock(Component, saved=False):
+    """Where a child is beside its parent; of a parent also what it is, and when it comes."""
+
+    x: F4
+    y: F4
+    at: U4
+    radius: F4
+    mass: F4
+    number: U4
 
 
 class Touch(Event):
@@ -113,6 +131,19 @@ SHOT = game.kind(
     Mark(),
     spawned_by=SHARD,
     per_s_max=1e6,
+)
+SHELL = game.kind("shell", Motion(), Body(), Mark())
+DART = game.kind(
+    "dart",
+    Motion(),
+    Body(radius=SHOT_RADIUS, mass=SHOT_MASS),
+    Mark(),
+    spawned_by=SHARD,
+    per_s_max=1e6,
+)
+STATION = game.kind("station", Motion(), Body(), Mark(), Dock())
+CHILD = game.kind(
+    "child", Motion(), Parent(), Body(), Mark(), Dock(), spawned_by=SHARD, per_s_max=1e6
 )
 game.declare(Touch)
 
@@ -144,9 +175,45 @@ def fire(step: Step) -> None:
     """Let shots come into the world."""
     rows, gun = step.rows(Gun), step[Gun]
     rows = rows[gun.at[rows] == step.tick]
-    if len(rows):
-        motion = Motion(x=gun.x[rows], y=gun.y[rows], vx=gun.vx[rows], vy=gun.vy[rows])
-        step.spawn(SHOT, motion, Mark(number=gun.number[rows]))
+    for kind, mine in ((SHOT, rows[gun.brittle[rows] == 0]), (DART, rows[gun.brittle[rows] > 0])):
+        if len(mine):
+            motion = Motion(x=gun.x[mine], y=gun.y[mine], vx=gun.vx[mine], vy=gun.vy[mine])
+            step.spawn(kind, motion, Mark(number=gun.number[mine]))
+
+
+@game.system(Stage.TICK)
+def launch(step: Step) -> None:
+    """Let children come to their parents."""
+    rows, dock, motion = step.rows(STATION), step[Dock], step[Motion]
+    rows = rows[dock.at[rows] == step.tick]
+    if not len(rows):
+        return
+    # In the tick in which they come their parents move, and they do not.
+    step.spawn(
+        CHILD,
+        Parent(of=step.id[rows]),
+        Motion(
+            x=motion.x[rows] + dock.x[rows] + motion.vx[rows] * TICK_S,
+            y=motion.y[rows] + dock.y[rows] + motion.vy[rows] * TICK_S,
+            vx=motion.vx[rows],
+            vy=motion.vy[rows],
+        ),
+        Body(radius=dock.radius[rows], mass=dock.mass[rows], group=step.id[rows]),
+        Mark(number=dock.number[rows]),
+        Dock(x=dock.x[rows], y=dock.y[rows]),
+    )
+
+
+@game.system(Stage.TICK, after=[launch])
+def keep(step: Step) -> None:
+    """Let children move as their parents do, and each push the other as far as that takes."""
+    rows, motion, held, mass = step.rows(CHILD), step[Motion], step[Dock], step[Body].mass
+    up = step.find(step[Parent].of[rows])
+    rows, up = rows[up >= 0], up[up >= 0]
+    share = (mass[rows] / (mass[rows] + mass[up])).astype(np.float64)
+    for at, speed, beside in ((motion.x, motion.vx, held.x), (motion.y, motion.vy, held.y)):
+        speed[up] += share * (speed[rows] - speed[up])
+        speed[rows] = speed[up] + PULL_PER_S * (at[up] + beside[rows] - at[rows])
 
 
 @game.system(Stage.CONTACT)
@@ -155,6 +222,13 @@ def tell(step: Step) -> None:
     touches, number = step.contacts(Mark, Mark), step[Mark].number
     touches = touches.where(touches.first & (number[touches.a] < number[touches.b]))
     step.emit(Touch(by=number[touches.a], other=number[touches.b]), at=touches.a)
+
+
+@game.system(Stage.CONTACT, after=[tell])
+def burst(step: Step) -> None:
+    """End what is brittle and has touched another one."""
+    for kind in (SHELL, DART):
+        step.despawn(np.unique(step.contacts(kind, Mark).a))
 
 
 GAME: Final = declare(game)
@@ -167,7 +241,8 @@ class Ending:
     """What came of a scene; arrays are by the number of a body, from 1.
 
     Attributes:
-        vx: float64[n + 1], units/s, NaN for who is not there; likewise `vy`.
+        vx: float64[n + 1], units/s, NaN for who is not there, 0 if it has ended as it had to;
+            likewise `vy`.
         mass: float64[n + 1]
         touches: how often two bodies have begun to touch.
         across: pairs of overlapping bodies of different owners, summed over all ticks.
@@ -216,13 +291,15 @@ def play(
     if scene.guns is not None:
         cluster.create(_gun_records(scene, spawns, first))
     cluster.run_ticks(LASTS + SETTLES_TICKS)
-    count = 1 + len(bodies) + (0 if scene.guns is None else len(scene.guns.x))
-    found = _speeds(cluster, count)
+    more = scene.guns or scene.docked
+    count = 1 + len(bodies) + (0 if more is None else len(more.x))
+    brittle = _brittle(scene, count)
+    found = _speeds(cluster, brittle)
     for _ in range(ARRIVES_TICKS):
         if np.isfinite(found[0][1:]).all():
             break
         cluster.run_ticks(1)  # somebody is on its way from one shard to another
-        found = _speeds(cluster, count)
+        found = _speeds(cluster, brittle)
     touches = chronicle.of(Touch)
     pairs = zip(touches.by.tolist(), touches.other.tolist(), strict=True)
     return Ending(*found, Counter(pairs), across, cluster.core.mesh.handovers)
@@ -287,7 +364,13 @@ def _records(scene: Scene, spawns: Spawns, first: int) -> np.ndarray:
     number = 1 + np.arange(len(bodies.x))
     thrusts = (bodies.ax != 0) | (bodies.ay != 0)
     made: list[np.ndarray] = []
-    for kind, rows in ((ROCK, np.flatnonzero(~thrusts)), (CRAFT, np.flatnonzero(thrusts))):
+    first_ones = np.diff(bodies.group, prepend=-1) > 0
+    shells = first_ones & (scene.brittle and scene.guns is None)
+    stations = first_ones & (scene.docked is not None)
+    kinds = ((SHELL, shells), (STATION, stations), (CRAFT, thrusts))
+    kind_of = np.select([chosen for _, chosen in kinds], [1, 2, 3], 0)
+    for nth, kind in enumerate((ROCK, *(kind for kind, _ in kinds))):
+        rows = np.flatnonzero(kind_of == nth)
         if len(rows):
             made.append(_records_of(kind, scene, spawns, rows, first))
     records = np.concatenate(made)
@@ -314,6 +397,19 @@ def _records_of(
                 by_pilot=np.arange(len(rows)) < scene.pilots,
             )
         )
+    if kind is STATION:
+        docked, group = scene.docked, bodies.group[rows]
+        assert docked is not None
+        parts.append(
+            Dock(
+                x=docked.x[group],
+                y=docked.y[group],
+                at=first + DOCKS_AT,
+                radius=docked.radius[group],
+                mass=docked.mass[group],
+                number=1 + len(bodies.x) + group,
+            )
+        )
     return spawns.make(kind, parts)
 
 
@@ -327,14 +423,28 @@ def _gun_records(scene: Scene, spawns: Spawns, first: int) -> np.ndarray:
         vx=guns.shot_vx,
         vy=guns.shot_vy,
         number=1 + count + np.arange(len(guns.x)),
+        brittle=scene.brittle,
     )
     return spawns.make(GUN, [Motion(x=guns.x, y=guns.y), shot])
 
 
-def _speeds(cluster: Cluster, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _brittle(scene: Scene, count: int) -> np.ndarray:
+    """Tell which bodies end as they touch another one, bool[count] by number."""
+    brittle = np.zeros(count, np.bool_)
+    if scene.brittle:
+        bodies = len(scene.bodies.x)
+        shells = 1 + np.flatnonzero(np.diff(scene.bodies.group, prepend=-1) > 0)
+        brittle[shells if scene.guns is None else np.arange(1 + bodies, count)] = True
+    return brittle
+
+
+def _speeds(cluster: Cluster, brittle: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give the velocities of all bodies as their owners have them, and their masses."""
     world = cluster.core.world.columns
-    vx, vy, mass = (np.full(count, np.nan) for _ in range(3))
+    vx, vy, mass = (np.full(len(brittle), np.nan) for _ in range(3))
+    for column in (vx, vy, mass):
+        column[brittle] = 0.0
+        column[world[NUMBER][world.rows()]] = np.nan
     for shard in cluster.shards:
         core = shard.core
         assert core is not None

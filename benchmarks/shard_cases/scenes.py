@@ -1,5 +1,7 @@
 """Which bodies are to meet on borders: pairs, shots at who is just beyond, threes at corners.
 
+Some are held by a parent, and some end as they touch another one.
+
 A scene says where everything is, and how fast, at its first tick. What is to meet does so about
 `MEETS_S` later, with its point of contact exactly on the border; by then its shards have it. Groups
 are so far from each other that no other one is met. Some bodies thrust on the way.
@@ -8,7 +10,7 @@ are so far from each other that no other one is met. Some bodies thrust on the w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -33,6 +35,8 @@ TICK_S: Final = 0.05
 THRUST_MAX: Final = 60.0
 """Units/s²."""
 SHOT_RADIUS, SHOT_MASS = 3.0, 2.0
+DOCKS_AT: Final = 8
+"""Ticks after the first one: when children come to their parents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,20 @@ class Guns:
 
 
 @dataclass(frozen=True, slots=True)
+class Docked:
+    """Children that the first body of each group holds, [n] each.
+
+    Attributes:
+        x: where it is beside its parent, world units; likewise `y`.
+    """
+
+    x: Floats
+    y: Floats
+    radius: Floats
+    mass: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """What is in a world, and who simulates it.
 
@@ -84,19 +102,24 @@ class Scene:
         bodies: that are in it from the first tick.
         guns: one for each group, or none.
         pilots: how many of those that thrust are flown by somebody, the first ones.
+        docked: a child for each group, or none.
+        brittle: whether the first body of each group ends as it touches another one; with guns
+            their shots do.
     """
 
     shards: int
     bodies: Bodies
     guns: Guns | None = None
     pilots: int = 0
+    docked: Docked | None = None
+    brittle: bool = False
 
     def layout(self, x: int, y: int) -> int:
         """Which shard has a sector: all that touch belong to different ones, as far as they can."""
         return x % 2 + 2 * (y % 2) if self.shards == 4 else x % 2
 
 
-def make_pairs(rng: np.random.Generator, count: int) -> Scene:
+def make_pairs(rng: np.random.Generator, count: int, thrust_share: float = 0.6) -> Scene:
     """Let pairs meet on borders, at closing speeds of 5 to 250 units/s; some thrust."""
     place_x, place_y = _places(count, 300.0, 600.0)
     radius = rng.uniform(3.0, 12.0, (count, 2))
@@ -111,7 +134,7 @@ def make_pairs(rng: np.random.Generator, count: int) -> Scene:
     meets = np.stack([speed * cos - slide * sin, speed * sin + slide * cos]).transpose(0, 2, 1)
     side = np.array([-1.0, 1.0]) * radius
     at = np.stack([place_x[:, None] + side * cos[:, None], place_y[:, None] + side * sin[:, None]])
-    thrusts = (rng.random(count) < 0.6) & (closing > 60.0)
+    thrusts = (rng.random(count) < thrust_share) & (closing > 60.0)
     course, push = rng.uniform(0.0, math.tau, (count, 2)), rng.uniform(20.0, THRUST_MAX, (count, 2))
     push *= thrusts[:, None] * (rng.random((count, 2)) < 0.7)
     bodies = _lead_to(rng, at, meets, radius, push * [np.cos(course), np.sin(course)])
@@ -134,6 +157,36 @@ def make_threes(rng: np.random.Generator, count: int) -> Scene:
     push = rng.uniform(10.0, 30.0, (count, 3)) * (rng.random(count) < 0.25)[:, None]
     at = corner + outwards * away
     return Scene(4, _lead_to(rng, at, meets, radius, push * [np.cos(course), np.sin(course)]))
+
+
+def make_docked(rng: np.random.Generator, count: int) -> Scene:
+    """Let who holds a child come from either side, so that the child is hit on the border.
+
+    What hits it is light, and bounces off: those that go on touching while they change hands are
+    told of once more.
+    """
+    place_x, place_y = _places(count, 300.0, 600.0)
+    normal = rng.uniform(-0.5, 0.5, count) + math.pi * rng.integers(0, 2, count)
+    ahead = np.stack([np.cos(normal), np.sin(normal)])
+    radius = rng.uniform([6.0, 3.0], [10.0, 4.0], (count, 2))
+    size = rng.uniform(3.0, 5.0, count)
+    aside = normal + rng.uniform(-0.4, 0.4, count)
+    beside = (radius[:, 0] + 0.5 * size) * np.stack([np.cos(aside), np.sin(aside)])
+    place = np.stack([place_x, place_y])
+    at = np.stack([place - ahead * size - beside, place + ahead * radius[:, 1]], axis=2)
+    speed = rng.uniform(10.0, 80.0, (count, 2)) * [1.0, -1.0]
+    bodies = _lead_to(rng, at, ahead[:, :, None] * speed, radius, np.zeros((2, count, 2)))
+    return Scene(2, bodies, docked=Docked(*beside, size, 10.0 * _mass(rng, size)))
+
+
+def make_brittle(rng: np.random.Generator, count: int) -> Scene:
+    """Let pairs meet of which one ends in the tick in which they touch."""
+    return replace(make_pairs(rng, count, thrust_share=0.0), brittle=True)
+
+
+def make_brittle_shots(rng: np.random.Generator, count: int) -> Scene:
+    """Let shots from point-blank end in the tick in which they hit."""
+    return replace(make_point_blank(rng, count), brittle=True)
 
 
 def make_volley(rng: np.random.Generator, count: int) -> Scene:

@@ -11,7 +11,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from shard_cases.meeting import Ending, play
-from shard_cases.scenes import Scene, make_pairs, make_point_blank, make_threes, make_volley
+from shard_cases.scenes import (
+    Scene,
+    make_brittle,
+    make_brittle_shots,
+    make_docked,
+    make_pairs,
+    make_point_blank,
+    make_threes,
+    make_volley,
+)
 from sidereal.protocol.testing.link import LinkConfig
 
 LINKS: Final = {
@@ -53,6 +62,9 @@ CASES: Final = {
     "point-blank": Case(make_point_blank, 500, 100),
     "a hundred in one tick": Case(make_volley, 200, 100),
     "threes at corners": Case(make_threes, 200, 100, spread=True),
+    "held by a parent": Case(make_docked, 100, 100, spread=True),
+    "one ends as they touch": Case(make_brittle, 100, 100),
+    "shots that end as they hit": Case(make_brittle_shots, 100, 100),
 }
 
 
@@ -128,10 +140,10 @@ def _groups(scene: Scene) -> np.ndarray:
     group = scene.bodies.group
     numbers = 1 + np.arange(len(group))
     found = numbers.reshape(group[-1] + 1, -1)
-    if scene.guns is None:
+    more = scene.guns or scene.docked
+    if more is None:
         return found
-    shots = 1 + len(group) + np.arange(len(scene.guns.x))
-    return np.column_stack([found, shots])
+    return np.column_stack([found, 1 + len(group) + np.arange(len(more.x))])
 
 
 def _check(scene: Scene, truth: Ending, groups: np.ndarray) -> None:
@@ -204,17 +216,24 @@ def tabulate(judged: dict[str, dict[str, Judged]]) -> list[str]:
 def numbers(judged: dict[str, dict[str, Judged]]) -> dict[str, tuple[float, str]]:
     """Give the cases, each with its unit: of both delays the worse."""
     asked = [f"{delay}" for delay in LINKS]
-    pairs, point_blank, volleys, threes = (
+    pairs, point_blank, volleys, threes, docked, brittle, bursting = (
         [judged[name][delay] for delay in asked] for name in CASES
     )
     shots = [*point_blank, *volleys]
-    everybody = [*pairs, *shots, *threes]
+    ending = [*brittle, *bursting]
+    everybody = [*pairs, *shots, *threes, *docked, *ending]
+    counted = [*pairs, *shots, *docked, *ending]
     share = max(one.outside / len(one.velocity) for one in shots)
     return {
         "seam_velocity_error": (_worst(one.velocity for one in pairs), "share"),
         "seam_momentum_error": (_worst(one.momentum for one in pairs), "share"),
-        "seam_missed": (max(one.missed for one in (*pairs, *shots)), "contacts"),
-        "seam_doubled": (max(one.doubled for one in (*pairs, *shots)), "contacts"),
+        "seam_missed": (max(one.missed for one in counted), "contacts"),
+        "seam_doubled": (max(one.doubled for one in counted), "contacts"),
+        "docked_outside": (max(one.outside for one in docked), "groups"),
+        "ending_outside_share": (
+            max(one.outside / len(one.velocity) for one in ending),
+            "share",
+        ),
         "point_blank_outside_share": (share, "share"),
         "triples_outside": (max(one.outside for one in threes), "groups"),
         "cross_shard_contacts": (sum(one.across for one in everybody), "pairs in ticks"),
