@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 import pytest
@@ -28,22 +29,22 @@ from sidereal.tools.simulate.faults import Fault, Kind, Plan
 from sidereal.tools.simulate.passing import is_taken
 from sidereal.tools.simulate.play import explain, plan_of, play
 
-SEEDS: Final = 40
-PER_GROUP: Final = 10
-
-
+SEEDS: Final = (0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 15, 16, 18, 20, 21, 22, 30, 36, 39)
+"""Of the first 40 half: every fault strikes in them, most of them three times or more."""
+PER_GROUP: Final = 5
 SHRUNK_IN_PLAYS_MAX: Final = 60
 """Runs in which a failing seed is shrunk; by hand it may take more."""
 
 
+@cache
 def run_seed(seed: int) -> Outcome:
     print(f"seed {seed}")
     return play(plan_of(seed))
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, PER_GROUP))
+@pytest.mark.parametrize("first", range(0, len(SEEDS), PER_GROUP))
 def test_checkers_stay_green(first: int) -> None:
-    outcomes = [run_seed(seed) for seed in range(first, first + PER_GROUP)]
+    outcomes = [run_seed(seed) for seed in SEEDS[first : first + PER_GROUP]]
     wrong = [outcome for outcome in outcomes if outcome.violations]
     seeds = [outcome.plan.seed for outcome in wrong]
     assert not wrong, f"seeds {seeds} failed; {explain(wrong[0], SHRUNK_IN_PLAYS_MAX)}"
@@ -51,33 +52,31 @@ def test_checkers_stay_green(first: int) -> None:
 
 
 def test_seeds_cover_every_fault_and_peace_too() -> None:
-    plans = [plan_of(seed) for seed in range(SEEDS)]
+    plans = [plan_of(seed) for seed in SEEDS]
     struck = {fault.kind for plan in plans for fault in plan.faults}
     assert struck == set(Kind)
-    assert sum(plan.calm for plan in plans) >= 5
+    assert sum(plan.calm for plan in plans) >= 3
     assert {(p.cell_size, p.view_radius_cells, p.belt_share) for p in plans} == set(VIEWS)
-    assert sum(plan.link.loss > 0.1 for plan in plans) >= 10
+    assert sum(plan.link.loss > 0.1 for plan in plans) >= 5
     assert sum(plan.link.burst_start > 0.005 for plan in plans) >= 5
     assert all(fault.at < plan.heal_at_s for plan in plans for fault in plan.faults)
 
 
 def test_a_seed_gives_the_same_trace_whatever_the_hash_seed() -> None:
-    """The seed with most faults, in this process and in two others."""
-    seed = max(range(SEEDS), key=lambda seed: len(plan_of(seed).faults))
-    expected = play(plan_of(seed)).trace
-    for hash_seed in ("1", "2"):
-        answer = subprocess.run(
-            [sys.executable, "-m", "sidereal.tools.simulate", "--trace", "--seed", str(seed)],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert answer.stdout.split() == [str(seed), expected]
+    """The seed with most faults, in this process and in another."""
+    seed = max(SEEDS, key=lambda seed: len(plan_of(seed).faults))
+    answer = subprocess.run(
+        [sys.executable, "-m", "sidereal.tools.simulate", "--trace", "--seed", str(seed)],
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.split() == [str(seed), run_seed(seed).trace]
 
 
 def test_another_seed_gives_another_trace() -> None:
-    assert play(plan_of(0)).trace != play(plan_of(1)).trace
+    assert len({run_seed(seed).trace for seed in SEEDS[:3]}) == 3
 
 
 def test_a_crash_of_a_core_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
