@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BOTS = 6
 LINK = "--delay-ms 40 --jitter-ms 5 --loss 0.02"
 """Each way, as islands are judged."""
-HANDOVERS = 20
+HANDOVERS = 8
 """So many are waited for while the far shard is there, each time."""
 
 
