@@ -10,11 +10,16 @@ from typing import Final
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sidereal.client.own import OwnEntity
 from sidereal.client.prediction import OwnState
 from sidereal.client.private import OwnAnswer
-from sidereal.game.bits import layout_of_all
+from sidereal.game import Motion
+from sidereal.game.bits import layout_of_all, pack
+from sidereal.game.models import FreeFlight
+from sidereal.game.record import as_columns
+from sidereal.games.frontier import Stick
 from sidereal.protocol.limits import INPUT_GUESSES_MAX
 from sidereal.protocol.message.player import Assigned
 from sidereal.protocol.rules import Rules
@@ -27,9 +32,18 @@ RULES: Final = Rules()
 TICK_S: Final = RULES.tick_s
 SHIP: Final = np.zeros(1, np.int64)
 NET_ID: Final = 7
+FLIGHT: Final = FreeFlight(FLYING, RULES)
+THRUST: Final = pack(Stick(thrust=1))
 REST: Final = OwnState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 BEGINS_S: Final = 5.0
 """From then on it is counted what goes wrong."""
+
+
+def fly(state: OwnState, taken: NDArray[np.uint64]) -> OwnState:
+    columns = [np.array([value]) for value in state]
+    moving = as_columns(Motion, dict(zip(Motion.fields, columns, strict=True)))
+    FLIGHT.fly({Motion: moving, **FLIGHT.hold(taken)}, np.array([NET_ID], np.uint32), 0)
+    return OwnState(*(float(column[0]) for column in columns))
 
 
 class Flight:
@@ -43,9 +57,13 @@ class Flight:
         guessed: how often an input came too late, since `BEGINS_S`.
         early: the newest of how early inputs came, in ticks.
         lasted_s: lengths of the client's ticks.
+        path: where the ship was after each tick, if it is flown.
     """
 
-    def __init__(self, phase: float, way_s: float, seed: int, drift: float = 5e-5) -> None:
+    def __init__(
+        self, phase: float, way_s: float, seed: int, drift: float = 5e-5, *, held: int | None = None
+    ) -> None:
+        """Begin; with something held, the ship is flown and predicted."""
         self.now, self.way_s = 0.0, way_s
         self.lags: list[int] = []
         self.guessed = 0
@@ -53,13 +71,17 @@ class Flight:
         self.lasted_s: list[float] = []
         self._rng = np.random.default_rng(seed)
         self._rate = 1.0 + drift
-        self._own = OwnEntity(FLYING, predict=False, phase=phase)
+        self.path: list[OwnState] = [REST]
+        self._is_flown = held is not None
+        self._own = OwnEntity(FLYING, predict=self._is_flown, phase=phase)
+        self._own.keys.hold(held or 0)
         self._own.join(RULES)
         self._own.assign(Assigned(NET_ID, 1, 0), 0.0)
         self._answers: list[tuple[OwnAnswer, float]] = []
         self._queues = ControlQueues(1, layout_of_all(FLYING.controls))
         self._queues.reset(SHIP, np.ones(1, np.uint32), np.zeros(1, np.uint32))
         self._tick = 0
+        self._applied = (0, 0, 0)
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._stalled_until = self._cut_until = 0.0
@@ -73,6 +95,22 @@ class Flight:
     def cut(self, seconds: float) -> None:
         """Let what the client sends come only after a while."""
         self._cut_until = self.now + seconds
+
+    @property
+    def corrections(self) -> int:
+        """How often the shard has flown the ship elsewhere than was predicted."""
+        assert self._own.prediction is not None
+        return self._own.prediction.corrections
+
+    def drawn(self) -> tuple[float, OwnState]:
+        """At which tick the ship is drawn, and where."""
+        prediction, now = self._own.prediction, self.now * self._rate
+        assert prediction is not None
+        self._own.foresee(now)
+        tick, pose = prediction.tick(now), prediction.pose(now)
+        assert tick is not None
+        assert pose is not None
+        return tick, pose
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -115,12 +153,15 @@ class Flight:
         answers, self._answers = self._answers, []
         for answer, came_at in answers:
             self._own.answer_untrusted(answer, came_at * self._rate)
+        self._own.reconcile(lambda _: None)
 
     def _step(self) -> None:
         """Take an input, and answer."""
         self._tick += 1
         guessed = self._queues.guessed
-        _, _, passed = self._queues.take(SHIP)
+        taken, _, passed = self._queues.take(SHIP)
+        if self._is_flown:
+            self.path.append(fly(self.path[-1], taken))
         tick, seq = self._tick, int(passed[0])
         told = int(self._queues.take_early(SHIP)[0])
         early = decode_early(told)
@@ -129,7 +170,11 @@ class Flight:
             self.guessed += self._queues.guessed - guessed
             if not self.lags or self.lags[-1] != tick - seq:
                 self.lags.append(tick - seq)
-        answer = OwnAnswer(NET_ID, 1, seq % (1 << 16), tick, told, tick, REST)
+        if seq > self._applied[0]:
+            self._applied = seq, tick, told
+        newest, applied_at, told = self._applied
+        state = self.path[-1]
+        answer = OwnAnswer(NET_ID, 1, newest % (1 << 16), applied_at, told, tick, state)
 
         def arrive() -> None:
             self._answers.append((answer, self.now))
@@ -203,3 +248,36 @@ def test_a_path_that_stood_still_leaves_the_pace_as_it_was() -> None:
     flight.run(20.0)
     assert (flight.guessed, flight.lags) == (0, [lag])
     assert min(flight.early) == pytest.approx(before, abs=0.4)
+
+
+def watch(flight: Flight, seconds: float) -> float:
+    """Give by how much the ship is drawn elsewhere than it is at that tick, at most, in units."""
+    drawn = []
+    for _ in range(round(60 * seconds)):
+        flight.run(1 / 60)
+        drawn.append(flight.drawn())
+    flight.run(1.0)
+    path = np.array([state.x for state in flight.path])
+    ticks = np.arange(len(path))
+    return max(abs(pose.x - float(np.interp(tick, ticks, path))) for tick, pose in drawn)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0])
+def test_a_path_that_stands_still_does_not_move_a_ship_that_drifts(seconds: float) -> None:
+    flight = Flight(0.3, 0.08, seed=6, held=THRUST)
+    flight.run(3.0)
+    before = flight.corrections
+    flight.cut(seconds)
+    assert watch(flight, seconds + 1.0) < 0.1
+    assert flight.corrections == before
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0])
+def test_a_client_that_stood_still_is_corrected_once(seconds: float) -> None:
+    flight = Flight(0.3, 0.08, seed=6, held=THRUST)
+    flight.run(3.0)
+    before = flight.corrections
+    flight.stall(seconds)
+    flight.run(seconds + 0.1)
+    assert watch(flight, 1.0) < 1.0
+    assert flight.corrections <= before + 1

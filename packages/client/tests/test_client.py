@@ -125,7 +125,7 @@ class World:
         self.input_seq = 0
         self.absurd = 0.0
         self.waiting: dict[int, int] = {}
-        self.guesses = self.held = 0
+        self.guesses = self.missed = self.held = 0
         self.ship = np.array([[480.0], [510.0], [0.0], [0.0], [0.5], [0.0]])
         self.path: dict[int, tuple[float, ...]] = {}
 
@@ -176,11 +176,15 @@ class World:
         self.tick += 1
         record = 0
         if self.waiting:
-            self.input_seq = min(self.waiting)
+            due = min(self.input_seq + 1 + self.missed, max(self.waiting))
+            self.waiting = {seq: held for seq, held in self.waiting.items() if seq >= due}
+            self.input_seq, self.missed = min(self.waiting), 0
             record = self.held = self.waiting.pop(self.input_seq)
         elif self.input_seq and self.guesses < INPUT_GUESSES_MAX:
             self.input_seq, record = self.input_seq + 1, self.held
             self.guesses += 1
+        elif self.input_seq:
+            self.missed += 1
         moving = as_columns(Motion, dict(zip(Motion.fields, self.ship, strict=True)))
         held = FLIGHT.hold(np.array([record], np.uint64))
         FLIGHT.fly({Motion: moving, **held}, np.array([SHIP], np.uint32), 0)

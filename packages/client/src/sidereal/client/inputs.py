@@ -84,6 +84,8 @@ class Inputs:
         self._index = 0
         self._made_at: deque[float] = deque(maxlen=limits.inputs)
         self._answered: tuple[int, int] | None = None
+        self._lag: int | None = None
+        # The authority's tick less its input's number, when it last took one input in a tick.
         self._unanswered: deque[Entry] = deque(maxlen=limits.inputs)
         self._awaited: deque[tuple[int, float]] = deque()
         self._latencies_s: deque[float] = deque(maxlen=limits.samples)
@@ -162,6 +164,7 @@ class Inputs:
         if before is None or tick - before[0] != input_seq - before[1]:
             self._pace.hold()
             return
+        self._lag = tick - input_seq
         if early is not None:
             # Each tick has its own input, and this one came less than a tick before another.
             came = input_seq + math.floor(early)
@@ -169,6 +172,17 @@ class Inputs:
                 made_at = self._made_at[came - self.made - 1]
                 self._pace.observe(tick + came - input_seq, made_at, early)
         self._pace.steer(tick + self.made + 1 - input_seq, self.next_at)
+
+    def due(self, tick: int, input_seq: int) -> int:
+        """Tell up to which input the authority flies none any more.
+
+        Those that were due while it flew by none are jumped over when they come.
+
+        Args:
+            tick: of a state of the authority.
+            input_seq: the newest input in it.
+        """
+        return input_seq if self._lag is None else max(input_seq, tick - self._lag)
 
     def answer_untrusted(self, input_seq: int, now: float) -> None:
         """As `answer`, for a number that came from the server.
@@ -186,7 +200,7 @@ class Inputs:
         """Nobody will answer what is under way (another entity is flown): it counts at its age."""
         self._sent = self.made
         self.answer(self.made, now)
-        self._answered = None
+        self._answered = self._lag = None
 
     def message(self, control_epoch: int) -> Input | None:
         """Message with the newest unanswered inputs, None when all are answered."""

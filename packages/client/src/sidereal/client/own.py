@@ -23,10 +23,10 @@ from sidereal.protocol.state.earliness import decode_early
 
 
 class Confirmed(NamedTuple):
-    """The authority's newest state: with which input in it, of which tick, when it came."""
+    """The authority's newest state: up to which input all are due, its tick, and when it came."""
 
     state: OwnState
-    input_seq: int
+    due: int
     tick: int
     at: float
 
@@ -136,7 +136,8 @@ class OwnEntity:
         self.inputs.answer_untrusted(input_seq, now)
         self.inputs.keep_pace(own.input_tick, input_seq, decode_early(own.early))
         if self._confirmed is None or own.tick >= self._confirmed.tick:
-            self._confirmed = Confirmed(own.state, input_seq, own.tick, now)
+            due = self.inputs.due(own.tick, input_seq)
+            self._confirmed = Confirmed(own.state, due, own.tick, now)
 
     def reconcile(self, known: Callable[[str], Any]) -> None:
         """Compare the authority's newest state with what was predicted.
@@ -151,8 +152,8 @@ class OwnEntity:
             return
         values = {name: known(name) for name in self.prediction.used}
         more = {name: value for name, value in values.items() if value is not None}
-        state, input_seq, tick, at = self._confirmed
-        self.prediction.reconcile(tick, input_seq, state, at, more)
+        state, due, tick, at = self._confirmed
+        self.prediction.reconcile(tick, due, state, at, more)
 
     def foresee(self, now: float) -> None:
         """Fly what is held now: before each picture."""

@@ -149,12 +149,12 @@ class Prediction:
         now: float,
         more: Mapping[str, Any] = NOTHING_MORE,
     ) -> None:
-        """Take the authority's state, which has all inputs up to `input_seq` applied.
+        """Take the authority's state, for which no input up to `input_seq` is still to come.
 
         Args:
             tick: of the state; one that is not newer than the newest so far is ignored.
-            input_seq: newest input applied in it. One that is not made yet was guessed, as inputs
-                come late: it is in the state, and is not flown again when it is made.
+            input_seq: newest input applied in it, or that will not be applied any more. One that
+                is not made yet is not flown when it is: it was guessed, as inputs come late.
             state: the authority's.
             now: monotonic seconds.
             more: what is known of `used`; models that use more do not run.
