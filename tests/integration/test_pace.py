@@ -272,12 +272,12 @@ def test_a_path_that_stands_still_does_not_move_a_ship_that_drifts(seconds: floa
     assert flight.corrections == before
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.0])
-def test_a_client_that_stood_still_is_corrected_once(seconds: float) -> None:
+@pytest.mark.parametrize(("seconds", "most"), [(0.45, 0), (0.7, 0), (1.0, 1)])
+def test_a_client_that_stood_still_is_corrected_once_at_most(seconds: float, most: int) -> None:
     flight = Flight(0.3, 0.08, seed=6, held=THRUST)
     flight.run(3.0)
     before = flight.corrections
     flight.stall(seconds)
     flight.run(seconds + 0.1)
     assert watch(flight, 1.0) < 1.0
-    assert flight.corrections <= before + 1
+    assert flight.corrections <= before + most

@@ -18,8 +18,7 @@ class Limits:
     """All of them.
 
     Attributes:
-        ticks_catch_up: inputs made back to back after a stall; the rest is never made. As many as
-            a shard guesses, and a reserve.
+        ticks_catch_up: inputs made back to back after a stall; the rest is never made.
         inputs: own inputs kept that no snapshot has shown applied.
         reserve_least_s: inputs are made so long before the earliest deadline that was seen lately.
         reserve_most_s: and at most so long before the latest one.
@@ -58,7 +57,7 @@ class Limits:
         transport: of its session.
     """
 
-    ticks_catch_up: int = 7
+    ticks_catch_up: int = CONTROLS_PER_MESSAGE_MAX
     inputs: int = INPUTS_UNANSWERED_MAX
     reserve_least_s: float = 0.01
     reserve_most_s: float = 0.1
