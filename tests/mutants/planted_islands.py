@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from mutant import Mutant, any_plan
+from mutant import Mutant, any_plan, with_fault
 
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership import owners
@@ -16,7 +16,7 @@ from sidereal.replication.ownership.held import Held
 from sidereal.replication.ownership.islands import label
 from sidereal.shard.bodies import shapes_of
 from sidereal.shard.space import Shapes
-from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.faults import Kind, Plan
 
 OWNERSHIP: Final = "sidereal.replication.ownership"
 
@@ -145,6 +145,11 @@ def what_has_one_owner_is_cut_like_all_else(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{OWNERSHIP}.grouping.cut_large", by_depth)
 
 
+def islands_go_to_who_has_proven_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A shard that has answered no pilot has as much say as others in whose an island is."""
+    patch.setattr(Grouping, "_have_say", lambda _, rows, *__: np.ones(len(rows), np.bool_))
+
+
 MUTANTS: Final = (
     Mutant(who_is_apart_now_never_meets, ("Islands",), any_plan),
     Mutant(only_the_end_of_the_horizon_counts, ("Islands",), any_plan),
@@ -154,6 +159,7 @@ MUTANTS: Final = (
     Mutant(islands_are_decided_a_tick_late, ("Islands",), any_plan),
     Mutant(islands_go_home_at_once, ("Islands",), any_plan),
     Mutant(guests_never_go_home, ("Islands",), any_plan),
+    Mutant(islands_go_to_who_has_proven_nothing, ("Proven",), with_fault(Kind.SHARD_IDLES)),
     Mutant(bodies_are_taken_to_be_smaller, ("Islands",), any_plan),
     Mutant(few_are_near_a_border, ("Islands",), any_plan),
     Mutant(nobody_has_shadows, ("Cuts",), with_cuts),

@@ -16,7 +16,7 @@ from sidereal.game.logic import Action, Asker
 from sidereal.protocol.channel.acks import SentPackets
 from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.errors import RemoteProtocolError
-from sidereal.protocol.limits import REPAIRED_TICKS_MAX
+from sidereal.protocol.limits import CLIENT_SLOTS_MAX, REPAIRED_TICKS_MAX
 from sidereal.replication.actions.arguments import Signatures, UnknownActionError
 from sidereal.replication.actions.intake import Intake
 from sidereal.replication.ingest import Ingest
@@ -164,6 +164,11 @@ def idle_shards_are_never_closed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Answers, "_is_overdue", lambda *_: False)
 
 
+def who_has_proven_nothing_is_given_any_number_of_pilots(patch: pytest.MonkeyPatch) -> None:
+    """A shard that has answered no pilot is given all that its sectors hold at once."""
+    patch.setattr(Answers, "room_of", lambda *_: CLIENT_SLOTS_MAX)
+
+
 def what_was_never_sent_may_be_acked(patch: pytest.MonkeyPatch) -> None:
     """An ack counts for whatever it says, earned or not.
 
@@ -297,6 +302,11 @@ MUTANTS: Final = (
     Mutant(inputs_need_not_have_been_sent, ("LiesFail",), lying_shards),
     Mutant(anybody_may_speak_for_an_entity, ("LiesFail",), lying_shards),
     Mutant(idle_shards_are_never_closed, ("LiesFail",), idles_where_all_is_well),
+    Mutant(
+        who_has_proven_nothing_is_given_any_number_of_pilots,
+        ("Proven",),
+        with_fault(Kind.SHARD_IDLES, Kind.SHARD_JOINS),
+    ),
     Mutant(
         what_was_never_sent_may_be_acked,
         ("LiesFail",),
