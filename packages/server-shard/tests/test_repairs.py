@@ -425,6 +425,28 @@ def test_who_is_let_in_while_it_is_being_pushed_apart_goes_on_with_it() -> None:
     assert shard.counts[1] == 0
 
 
+def test_who_was_pushed_by_one_that_is_not_let_in_pushes_others_as_far_as_it_did() -> None:
+    # The last of a row of three pushes the second into the first, a tick before that is struck.
+    # The second is let in early, with a bystander; the last is never near enough.
+    first, second = Thing(1, 0.0, kind=ROCK), Thing(2, -17.5, kind=ROCK)
+    last = Thing(3, second.x - 15.5 - 10.0 * 3.0, 0.0, SPEED, kind=ROCK)
+    bystander = Thing(4, -19.0, -19.5, kind=ROCK, radius=2.0)
+    striker = Thing(5, -4.0, -13.0 - 12.0 * 3.0, 0.0, SPEED, kind=ROCK)
+    # It makes the striker go another way early on, though hardly.
+    feather = Thing(6, 12.0, striker.y, -20.0, SPEED, kind=ROCK, mass=1e-3, radius=2.0)
+    shard, judge = hand_over([first, second, last, bystander, feather], [striker], 7)
+    shard.run(shard.tick + 1)
+    judge.run(judge.tick + 1)
+    assert [(each.tick - START, each.pair) for each in judge.met] == [
+        (6, (5, 6)),
+        (10, (2, 3)),
+        (11, (1, 2)),
+        (12, (1, 5)),
+    ]
+    np.testing.assert_allclose(shard.states(1, 2, 3, 5), judge.states(1, 2, 3, 5), atol=1e-6)
+    assert shard.counts == (3, 0)
+
+
 def test_who_was_met_before_somebody_came_another_way_is_not() -> None:
     struck = Thing(1, 0.0, 0.0)
     striker = Thing(2, -16.0 - 5.3 * 3.0, 0.0, SPEED)

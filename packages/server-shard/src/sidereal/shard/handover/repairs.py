@@ -173,12 +173,13 @@ class Repairs:
             pairs.append(space.pairs)
             self._stages.note_touches(touches.where(again.spread(touches)), told)
 
-        now, steady, pairs = begin, list[Ints](), list[Ints]()
+        now, strayed, steady, pairs = begin, NOBODY, list[Ints](), list[Ints]()
         for now in range(begin, tick):
             again.free(now)
             again.let_in(now, tick_s)
             here = again.here(now)
-            if now == begin or self._push_on(np.setdiff1d(here, space.rows), here, now):
+            fresh = np.setdiff1d(here, space.rows)
+            if now == begin or self._push_on(np.union1d(fresh, strayed), here, now):
                 self._come_to(again.here(now - 1), now)
             self._ring.put_back(now, here, columns)
             astray = again.astray[here]
@@ -189,6 +190,8 @@ class Repairs:
             self._stages.fly_among(here, now + 1, self._ring.held(now + 1, here), step)
             # Who has been pushed in this tick may not have touched in it whom it did.
             again.free(now)
+            on = here[~again.off[here]]
+            strayed = on[self._ring.differs(now + 1, columns, on)]
             self._ring.forget_leaving(now + 1, here[astray])
             moved = here[again.off[here]]
             again.astray[moved] = self._ring.replace(now + 1, columns, moved)
@@ -204,14 +207,23 @@ class Repairs:
         return off, lacking
 
     def _push_on(self, fresh: Ints, here: Ints, tick: int) -> bool:
-        """Tell whether some that are let in touched others after a tick: they are pushed on."""
+        """Tell whether some touched others after a tick, of which the space knows nothing.
+
+        They are pushed on.
+
+        Args:
+            fresh: int64[n], rows of those that are let in, or were not where the space had them.
+            here: int64[m], rows of all that take part.
+            tick: it.
+        """
         return len(fresh) > 0 and bool(np.isin(self._ring.touched(tick, fresh), here).any())
 
     def _come_to(self, rows: Ints, tick: int) -> None:
         """Let bodies come to where they were after a tick: who is inside another there pushes it.
 
-        A space knows only of those that were in it how far they are still to be pushed apart: so
-        all come anew, whenever somebody is let in who touched one of them.
+        A space knows how far they are still to be pushed apart only of those that were in it, and
+        were there where they touched. So all come anew whenever somebody is let in who touched one
+        of them, or somebody on its path was elsewhere in the space: who pushed it was not in that.
 
         Args:
             rows: int64[n], of all that take part and were there before it.

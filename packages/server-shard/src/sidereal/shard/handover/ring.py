@@ -106,9 +106,14 @@ class Ring:
         Returns:
             bool[n], whether each is elsewhere, or moves in another way, than it did before.
         """
+        changed = self.differs(tick, columns, rows)
+        self.note(tick, columns, rows)
+        return changed
+
+    def differs(self, tick: int, columns: Columns, rows: Ints) -> NDArray[np.bool_]:
+        """Tell whether bodies are elsewhere than after a tick, or move in another way: bool[n]."""
         states = np.stack([columns[name][rows] for name in FIELDS])
         off = np.abs(states - np.stack([*self.motion(tick, rows)])).max(axis=0, initial=0.0)
-        self.note(tick, columns, rows)
         changed: NDArray[np.bool_] = off > SAME
         return changed
 
