@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sidereal.shard.limits import LIMITS
 from sidereal.shard.phase import LEAD_S, SHIFT_S_MAX, TickPhase
 
 TICK_S = 0.05
@@ -41,7 +40,22 @@ def test_proposals_come_to_have_the_wanted_lead(there_s: float, back_s: float) -
     for tick in range(101, 400):
         server.beat(tick, rtt_s=there_s + back_s)
     assert server.lead_s(400) == pytest.approx(LEAD_S, abs=1e-3)
-    assert phase.jumps == (1 if 2 * there_s > LIMITS.jump_ticks * TICK_S else 0)
+    assert phase.jumps == 0
+
+
+def test_first_beat_puts_the_schedule_where_it_belongs() -> None:
+    phase = TickPhase(TICK_S, 100, now=500.0)
+    server = Server(phase, there_s=0.05, back_s=0.04, began_at=495.0 - 0.05)
+    server.beat(101, rtt_s=0.09)
+    assert server.lead_s(102) == pytest.approx(LEAD_S)
+    assert phase.jumps == 0
+
+
+def test_beats_of_proposals_made_before_the_first_one_came_move_nothing() -> None:
+    phase = TickPhase(TICK_S, 0, now=0.0)
+    for tick in range(1, 8):
+        phase.observe(tick, lead_s=-0.3 if tick < 6 else LEAD_S, rtt_s=0.2, now=tick * TICK_S)
+        assert phase.due_at(100) == pytest.approx(100 * TICK_S - 0.2 - LEAD_S)
 
 
 @pytest.mark.parametrize("works_s", [0.0, 0.03, 0.045])
@@ -66,6 +80,7 @@ def test_lead_holds_under_jitter() -> None:
 
 def test_phase_moves_gently() -> None:
     phase = TickPhase(TICK_S, 0, now=0.0)
+    phase.observe(0, lead_s=LEAD_S, rtt_s=0.01, now=0.001)
     for tick in range(1, 100):
         before = phase.due_at(1000)
         phase.observe(tick, lead_s=-1.0, rtt_s=0.01, now=tick * TICK_S + 0.001)
@@ -74,15 +89,18 @@ def test_phase_moves_gently() -> None:
 
 
 def test_phase_that_is_far_off_moves_faster() -> None:
-    phase = TickPhase(TICK_S, 0, now=0.1)
+    phase = TickPhase(TICK_S, 0, now=0.0)
+    phase.observe(0, lead_s=LEAD_S, rtt_s=0.1, now=0.0)
+    assert phase.due_at(0) == pytest.approx(-0.1 - LEAD_S)
     for tick in range(1, 15):
         phase.observe(tick, lead_s=LEAD_S, rtt_s=0.0, now=tick * TICK_S)
-    assert abs(phase.due_at(0) + LEAD_S) < 0.03
+    assert 0.01 < abs(phase.due_at(0) + LEAD_S) < 0.03
     assert phase.jumps == 0
 
 
 def test_phase_jumps_when_it_is_ticks_off() -> None:
     phase = TickPhase(TICK_S, 0, now=0.0)
+    phase.observe(0, lead_s=LEAD_S, rtt_s=0.0, now=0.0)
     phase.observe(10, lead_s=LEAD_S, rtt_s=0.0, now=0.0)
     assert phase.jumps == 1
     assert phase.due_at(10) == pytest.approx(-LEAD_S)

@@ -281,6 +281,15 @@ def test_proposals_come_just_ahead_of_the_authoritys_tick(delay_s: float) -> Non
     assert np.mean(rig.leads_s[-20:]) == pytest.approx(LEAD_S, abs=2e-3)
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 0.03, 0.1])
+def test_proposals_of_a_new_shard_come_in_time_once_it_has_heard_a_beat(delay_s: float) -> None:
+    rig = Rig(LinkConfig(delay_s=delay_s)).run_until_served()
+    # A beat is on its way, then a proposal, and both wait for a tick. From then on all is well.
+    known = math.ceil(2 * delay_s / TICK_S) + 2
+    assert rig.leads_s[0] < 0
+    np.testing.assert_allclose(rig.leads_s[known:], LEAD_S, atol=1e-3)
+
+
 def test_adopted_entity_is_proposed_with_its_epoch_when_it_strays(rig: Rig) -> None:
     rig.adopt(full_rows(epoch=7, tick=rig.tick))
     rig.run(0.2)

@@ -7,12 +7,18 @@ The way back takes as long again, so a round trip and the wanted lead are taken 
 The second closes the loop: whatever is wrong with that estimate, the phase moves until proposals
 have the lead they should.
 
-The phase moves gently, except when it is off by several ticks. Ticks are numbered by the caller,
-who counts up and never down. So a phase that jumps only changes when the next tick is due.
+The phase moves gently, because what clients have learned of it (`earliness`) is older than it is:
+while it moves, inputs come too late. It jumps to where it belongs with the first beat, when nothing
+is flown here yet, and when it is off by several ticks. What beats tell of proposals within the
+round trip after that is of the phase before, and says nothing.
+
+Ticks are numbered by the caller, who counts up and never down. So a phase that jumps only changes
+when the next tick is due.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -32,7 +38,7 @@ class TickPhase:
     """The schedule of a shard's ticks, on its own monotonic clock.
 
     Attributes:
-        jumps: how often the phase jumped instead of moving.
+        jumps: how often the phase jumped instead of moving, since the first beat.
     """
 
     def __init__(self, tick_s: float, tick: int, now: float, limits: Limits = LIMITS) -> None:
@@ -48,6 +54,8 @@ class TickPhase:
         self._limits = limits
         self._origin = now - tick * tick_s
         self._begins: deque[float] = deque([self._origin], maxlen=limits.beats)
+        # From when on beats tell of proposals made since the last jump.
+        self._told_from = math.inf
         self._trim = 0.0
         self.jumps = 0
 
@@ -74,13 +82,17 @@ class TickPhase:
 
         # Within a tick: a beat leaves when the server is done with the tick that it tells of, so
         # the estimate is that much too late. A stall must not add up.
-        trim = self._trim + _clip(LEAD_GAIN * (lead_s - LEAD_S), SHIFT_S_MAX)
-        self._trim = _clip(trim, self._tick_s)
+        if now >= self._told_from:
+            trim = self._trim + _clip(LEAD_GAIN * (lead_s - LEAD_S), SHIFT_S_MAX)
+            self._trim = _clip(trim, self._tick_s)
 
         error = begin - rtt_s - LEAD_S + self._trim - self._origin
-        if abs(error) > self._limits.jump_ticks * self._tick_s:
+        is_first = math.isinf(self._told_from)
+        if is_first or abs(error) > self._limits.jump_ticks * self._tick_s:
             self._origin += error
-            self.jumps += 1
+            self.jumps += not is_first
+            # A proposal waits for our next tick, and its beat for the server's.
+            self._told_from = now + rtt_s + 2 * self._tick_s
         else:
             self._origin += _clip(error, max(SHIFT_S_MAX, SHIFT_SHARE * abs(error)))
 
