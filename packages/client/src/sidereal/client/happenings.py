@@ -184,6 +184,8 @@ class Happenings:
         fresh = [tick for tick in sorted(ticks) if cell not in self._had.get(tick, ())]
         for tick in fresh:
             self._had.setdefault(tick, set()).add(cell)
+        if not fresh:
+            return
         for what, rows, of in events:
             news = np.isin(of, fresh)
             if news.any():

@@ -29,6 +29,7 @@ class Known:
         self.shows: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self._numbers = np.array(schema.sent, np.int64)
         self._bits = np.uint64(1) << self._numbers.astype(np.uint64)
+        self._bit_of = np.uint64(1) << np.arange(len(self.stamp), dtype=np.uint64)
         self._mask = np.zeros(capacity, np.uint64)
         self._held = np.zeros(capacity, np.uint64)
 
@@ -42,10 +43,10 @@ class Known:
         self._mask[rows] = mask
         self._note(PRESENCE, rows, tick)
 
-    def take_component(self, number: int, rows: Ints, tick: int) -> None:
-        """Note that a component of entities is known from a snapshot newer than any before."""
-        self._held[rows] |= np.uint64(1 << number)
-        self._note(number, rows, tick)
+    def take_components(self, numbers: Ints, rows: Ints, tick: int) -> None:
+        """Note which components of which entities are known from a snapshot newer than before."""
+        np.bitwise_or.at(self._held, rows, self._bit_of[numbers])
+        self._note(numbers, rows, tick)
 
     def drop(self, rows: Ints, tick: int) -> Iterator[tuple[int, Ints]]:
         """Forget components that a presence of this tick does not name; nothing older counts.
@@ -57,11 +58,13 @@ class Known:
         older = self.stamp[self._numbers[:, None], rows] < tick
         which, at = np.nonzero(unnamed & older)
         self.stamp[self._numbers[which], rows[at]] = tick
-        for number in np.unique(self._numbers[which]).tolist():
-            bit, mine = np.uint64(1 << number), rows[at[self._numbers[which] == number]]
-            had = mine[(self._held[mine] & bit) != 0]
-            self._held[had] &= ~bit
-            yield number, had
+        had = (self._held[rows[at]] & self._bits[which]) != 0
+        which, at = which[had], at[had]
+        # Entities that have lost a component are few.
+        for place in np.unique(which).tolist():
+            mine = rows[at[which == place]]
+            self._held[mine] &= ~self._bits[place]
+            yield int(self._numbers[place]), mine
 
     def free(self, rows: Ints) -> None:
         """Forget entities."""
@@ -76,7 +79,7 @@ class Known:
         self._mask = grown(self._mask, capacity, 0)
         self._held = grown(self._held, capacity, 0)
 
-    def _note(self, what: int, rows: Ints, tick: int) -> None:
+    def _note(self, what: int | Ints, rows: Ints, tick: int) -> None:
         self.stamp[what, rows] = tick
         is_whole = (self._mask[rows] & ~self._held[rows]) == 0
         self.shows[rows] |= is_whole & (self.stamp[PRESENCE, rows] >= 0)

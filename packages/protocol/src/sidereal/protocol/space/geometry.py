@@ -104,11 +104,14 @@ def wrap(values: ArrayLike, low: float, high: float) -> NDArray[np.float64]:
         high: where it is `low` again.
     """
     values = np.asarray(values, dtype=np.float64)
+    inside = (values >= low) & (values < high)
+    if inside.all():
+        return values.copy()
     period = high - low
     wrapped = values - period * np.floor((values - low) / period)
     # Rounding may leave a hair's breadth on either side.
     wrapped = np.where(wrapped >= high, low, np.maximum(wrapped, low))
-    return np.where((values >= low) & (values < high), values, wrapped)
+    return np.where(inside, values, wrapped)
 
 
 def wrap_angle(angle: ArrayLike) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import wrap
 from sidereal.protocol.state.component import Field
 from sidereal.protocol.state.schema import Schema
-from sidereal.protocol.state.values import valid_values
+from sidereal.protocol.state.values import is_judged, valid_values
 
 Values = Mapping[str, NDArray[Any]]
 """Arrays of equal length by field name, in the types of memory."""
@@ -146,7 +146,7 @@ def outside_rows(
     for name, first, last in grid.narrower:
         codes = rows[name]
         outside |= (codes < first) | (codes > last)
-    for field in grid.plain:
+    for field in grid.judged:
         outside |= ~valid_values(field, rows[field.name])
     return outside
 
@@ -217,6 +217,7 @@ class _Grid(NamedTuple):
     Attributes:
         names: of the quantised fields, in order.
         plain: the others.
+        judged: of these, those that may not hold every value of their type.
         low: least value; -inf along cell axes, whose origin shifts them; likewise `high`.
         clips: whether a code in range may stand for a value beyond its bounds.
         narrower: fields whose type on the wire holds codes that are out of range, with their
@@ -228,6 +229,7 @@ class _Grid(NamedTuple):
 
     names: tuple[str, ...]
     plain: tuple[Field, ...]
+    judged: tuple[Field, ...]
     step: NDArray[np.float64]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
@@ -260,6 +262,7 @@ def _grid(schema: Schema, number: int, rules: Rules) -> _Grid:
     return _Grid(
         names=tuple(field.name for field in fields),
         plain=tuple(f for f in component.fields if f.quantum is None),
+        judged=tuple(f for f in component.fields if f.quantum is None and is_judged(f)),
         step=column((_step(field, rules) for field in fields), np.float64),
         first=column((field.codes[0] for field in fields), np.int64),
         last=column((field.codes[1] for field in fields), np.int64),
@@ -318,7 +321,7 @@ def _values(
     """Give the values of codes, the same for both ends."""
     exact = codes * grid.step
     if grid.clips:
-        exact = np.clip(exact, grid.low, grid.high)
+        np.minimum(np.maximum(exact, grid.low, out=exact), grid.high, out=exact)
     for row in grid.on_x:
         exact[row] += origin_x
     for row in grid.on_y:

@@ -128,8 +128,13 @@ class _Head(NamedTuple):
 
 
 @lru_cache(maxsize=16)
+def _row_types(schema: Schema) -> dict[int, np.dtype[Any]]:
+    return row_types(schema.rows)
+
+
+@lru_cache(maxsize=16)
 def _layout(schema: Schema, rules: Rules) -> _Layout:
-    types = row_types(schema.rows)
+    types = _row_types(schema)
     sizes = tuple(types[what].itemsize if what in types else 0 for what in range(256))
     cells_max = rules.cells_per_side << 31
     return _Layout(sizes, rules.window_side**2, cells_max, unchanged_size(rules))
@@ -182,21 +187,23 @@ def gather(schema: Schema, snapshots: Sequence[Snapshot]) -> Gathered:
     """
     table: list[tuple[int, ...]] = []
     pieces: dict[int, list[bytes]] = {}
-    owners: dict[int, list[int]] = {}
-    counts: dict[int, list[int]] = {}
+    owners: dict[int, list[tuple[int, int]]] = {}
     # A few runs for each section: 0.4 µs each.
     for number, snapshot in enumerate(snapshots):
         first, message = len(table), snapshot.message
         table += [(number, snapshot.tick, *section) for section in snapshot.sections]
         for what, section, count, begin, end in snapshot.spans:
             if what not in pieces:
-                pieces[what], owners[what], counts[what] = [], [], []
+                pieces[what], owners[what] = [], []
             pieces[what].append(message[begin:end])
-            owners[what].append(first + section)
-            counts[what].append(count)
-    types = row_types(schema.rows)
+            owners[what].append((first + section, count))
+    types = _row_types(schema)
     joined = {what: np.frombuffer(b"".join(rows), types[what]) for what, rows in pieces.items()}
-    sections = {what: np.repeat(owners[what], counts[what]) for what in pieces}
+    runs = np.array([run for of_sort in owners.values() for run in of_sort], np.int64)
+    owner, sections, end = np.repeat(*runs.reshape(-1, 2).T), {}, 0
+    for what, rows in joined.items():
+        begin, end = end, end + len(rows)
+        sections[what] = owner[begin:end]
     columns = np.array(table, np.int64).reshape(-1, 8).T
     of, tick, place, flags, from_tick, to_tick, part, parts = columns
     if NOW in joined:

@@ -24,11 +24,16 @@ def valid_values(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
     Returns:
         bool[n]
     """
+    if not is_judged(field):
+        return np.ones(len(values), dtype=np.bool_)
     if field.memory_dtype.kind == "S":
         return _valid_text(values)
-    if not _has_range(field):
-        return np.ones(len(values), dtype=np.bool_)
     return valid_numbers(field, values)
+
+
+def is_judged(field: Field) -> bool:
+    """Tell whether a field may not hold every value of its type in memory."""
+    return field.memory_dtype.kind == "S" or _has_range(field)
 
 
 def valid_numbers(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
