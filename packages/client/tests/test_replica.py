@@ -161,6 +161,16 @@ def replica() -> Replica:
 HERE, THERE, AWAY = (1, 1), (2, 1), (0, 0)
 
 
+def test_of_two_rows_of_one_entity_and_sort_in_a_snapshot_the_first_counts() -> None:
+    replica = Replica(SCHEMA, RULES)
+    first, second = Told((1, 1), {5: 10}, {5: 7}), Told((2, 1), {5: 9}, {5: 8}, masks={5: MORTAL})
+    take(replica, datagram(10, first, second))
+    rows = replica.rows()
+    assert replica.columns.net_id[rows].tolist() == [5]
+    assert replica.columns["shard"][rows].tolist() == [7]
+    assert replica.columns.tick[rows].tolist() == [10]
+
+
 def test_a_whole_cell_fills_the_replica(replica: Replica) -> None:
     applied = take(replica, known(10, Told(HERE, {5: 8, 6: 9, 7: 3}, {5: 1, 6: 2, 7: 3})), 1.5)
     assert (applied.tick, applied.own) == (10, None)

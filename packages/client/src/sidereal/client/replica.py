@@ -233,13 +233,17 @@ class Replica:
                 self._departures.note(one, None if what == GONE else cell, tick)
 
     def _apply_rows(self, read: Read, lined: Lined, cells: Sections, tick: int) -> None:
-        """Apply all rows of one tick: of the presence first, then of the components."""
+        """Apply all rows of one tick: of the presence first, then of the components.
+
+        Of two rows of one entity and sort, as no server sends them, the first counts: it is put
+        down last.
+        """
         here = cells.counts & (read.all.tick == tick)
         at = np.flatnonzero(here[lined.section])
         at, found = self._find(lined, at, cells, tick)
         presences = int(np.searchsorted(lined.number[at], PRESENCE, "right"))
         if presences:
-            said = np.flatnonzero(self._known.stamp[PRESENCE, found[:presences]] < tick)
+            said = np.flatnonzero(self._known.stamp[PRESENCE, found[:presences]] < tick)[::-1]
             presence = read.all.rows[PRESENCE].take(at[said])
             self._apply_presence(found[said], presence, tick)
             at, found = at[presences:], found[presences:]
@@ -248,10 +252,9 @@ class Replica:
         ends = np.searchsorted(at, lined.first).tolist()
         for what, first, begin, end in zip(lined.sorts, lined.first, ends, ends[1:], strict=False):
             if begin < end:
-                some = at[begin:end]
+                some, rows = at[begin:end][::-1], found[begin:end][::-1]
                 wire = read.all.rows[what].take(some - first)
-                section = lined.section[some]
-                self._apply_component(what, found[begin:end], wire, section, cells, tick)
+                self._apply_component(what, rows, wire, lined.section[some], cells, tick)
         self._known.take_components(lined.number[at], found, tick)
 
     def _apply_presence(self, rows: Ints, presence: Rows, tick: int) -> None:
