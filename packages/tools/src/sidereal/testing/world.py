@@ -40,7 +40,7 @@ from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import ShardHost
 from sidereal.tools.simulate.seeds import random_of
-from sidereal.tools.simulate.stage import Stage
+from sidereal.tools.simulate.stage import Due, Stage
 
 R = TypeVar("R", bound=Record)
 E = TypeVar("E", bound=Event)
@@ -150,8 +150,8 @@ class World:
             self._run_until(lambda: self.tick >= until, f"{ticks} ticks have passed", within_s)
         else:
             end = self.now + float(seconds or 0.0)
-            while self._stage.next().at <= end:
-                self._turn()
+            while (due := self._stage.next()).at <= end:
+                self._turn(due)
             self._stage.now = end
         check_world(self._core, [s.core for s in self._shards if s.core is not None])
 
@@ -347,12 +347,12 @@ class World:
     def _run_until(self, done: Callable[[], bool], what: str, within_s: float = READY_S) -> None:
         end = self.now + within_s
         while not done():
-            if self._stage.next().at > end:
+            if (due := self._stage.next()).at > end:
                 raise TimeoutError(f"not within {within_s:g} virtual seconds: {what}")
-            self._turn()
+            self._turn(due)
 
-    def _turn(self) -> None:
-        self._stage.do(self._stage.next())
+    def _turn(self, due: Due) -> None:
+        self._stage.do(due)
         self._look()
 
     def _look(self) -> None:
