@@ -127,6 +127,7 @@ def test_a_shard_outlives_a_server_that_stood_still(seconds: float) -> None:
     assert left == []
     assert rig.shard.closed is None
     assert columns.tick[columns.rows()].min() >= rig.authority.tick - 2
+    assert rig.authority.ingest.rejected == {}, "it has not simulated what nobody would believe"
 
 
 @pytest.mark.parametrize("tick_takes_s", [0.1, 0.225, 0.5])
@@ -143,3 +144,4 @@ def test_a_shard_outlives_a_server_whose_ticks_take_too_long(tick_takes_s: float
     assert left == []
     assert rig.shard.closed is None
     assert columns.tick[columns.rows()].min() >= rig.authority.tick - 2
+    assert rig.authority.ingest.rejected == {}, "it has not simulated what nobody would believe"

@@ -16,6 +16,7 @@
 * `ghosts`: what other shards simulate nearby, to be seen and never simulated;
 * `shadows`: those of them that have bodies all the same, where an island was cut;
 * `phase`: when to simulate which tick, so that proposals come just ahead of the server's;
+  `schedule`: and not far beyond what is heard of the server;
 * `leaving`: when a shard that is to leave does so; `load`: what it tells of itself;
 * `stages`: the part of the game in a tick; `step`: what a system is handed; `queries`: who matches;
 * `asks`: what systems ask the authority for;

@@ -27,6 +27,8 @@ class Limits:
     Attributes:
         ticks_catch_up: ticks run back to back after a stall; what is beyond passes in straight
             lines.
+        ahead_ticks: how far beyond the newest beat it simulates, and a round trip more; the server
+            believes no rows that are much further ahead of its clock.
         inbox: messages between two ticks; a server that sends more is left.
         controls_waiting: players' controls between two ticks; of more the oldest are dropped, since
             newer ones repeat them.
@@ -60,6 +62,7 @@ class Limits:
     """
 
     ticks_catch_up: int = 5
+    ahead_ticks: int = 6
     inbox: int = 4096
     controls_waiting: int = 16_384
     controls_queue: int = 32

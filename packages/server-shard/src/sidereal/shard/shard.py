@@ -2,7 +2,7 @@
 
 Theory of operation. The core mints its own connect token; that it can proves that it knows the
 pre-shared key. It says hello, and is welcomed with the rules of the world and its tick. From then
-on it ticks by `TickPhase`, just ahead of the replication server. Packets only fill the inbox.
+on it ticks by its `Schedule`, just ahead of the replication server. Packets only fill the inbox.
 `advance` does what is due: a tick drains the inbox and is the list of its stages. It ends in at
 least one proposal, empty if need be, because the server takes the leases of a silent shard. One
 whose next tick is far off, because the server's clock is slow or stands still, says so meanwhile.
@@ -51,8 +51,8 @@ from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.leaving import Leaving
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.load import make_load
-from sidereal.shard.phase import TickPhase
 from sidereal.shard.population import Population
+from sidereal.shard.schedule import Schedule
 from sidereal.shard.shadows import Shadows
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.stages import Clock
@@ -127,7 +127,7 @@ class ShardCore(Turns):
         self._inbox: list[AuthorityMessage] = []
         self._controls: deque[tuple[RoutedInput, float]] = deque(maxlen=limits.controls_waiting)
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
-        self._phase: TickPhase | None = None
+        self._schedule: Schedule | None = None
         self._simulation: Simulation | None = None
         self._ticks_skipped = self._messages_malformed = self._controls_dropped = 0
         self._lead_s = 0.0
@@ -243,9 +243,9 @@ class ShardCore(Turns):
         return self._simulation.shadows if self._simulation else None
 
     def next_tick_at(self) -> float | None:
-        """When the next tick is due, monotonic seconds; None while there is nothing to simulate."""
-        phase = self._phase if self.closed is None else None
-        return None if phase is None else phase.due_at(self.tick + 1)
+        """When the next tick is due, monotonic seconds; None while there is none to simulate."""
+        schedule = self._schedule if self.closed is None else None
+        return None if schedule is None else schedule.due_at(self.tick + 1)
 
     def report_load(self, cpu_permille: int, private_bytes: int, step_us: Sequence[int]) -> None:
         """Tell the server how we are doing, about once a second.
@@ -268,7 +268,7 @@ class ShardCore(Turns):
             lead_s=self._lead_s,
             rtt_s=self._rtt_s(),
             ticks_skipped=self._ticks_skipped,
-            phase_jumps=self._phase.jumps if self._phase else 0,
+            phase_jumps=self._schedule.phase.jumps if self._schedule else 0,
             messages_malformed=self._messages_malformed,
             controls_dropped=self._controls_dropped,
             simulation=self._simulation.statistics() if self._simulation else None,
@@ -306,11 +306,7 @@ class ShardCore(Turns):
 
     def _skip_ticks(self, simulation: Simulation, now: float) -> None:
         """Catch up after a stall: what is beyond a few ticks passes in straight lines."""
-        if (due_at := self.next_tick_at()) is None:
-            return
-        late = int((now - due_at) / simulation.rules.tick_s)
-        if late > self._limits.ticks_catch_up:
-            skipped = late - self._limits.ticks_catch_up
+        if self._schedule and (skipped := self._schedule.skips(self.tick + 1, now)):
             simulation.coast(skipped, self.tick)
             self.tick += skipped
             self._ticks_skipped += skipped
@@ -348,9 +344,9 @@ class ShardCore(Turns):
         message = decode_authority_untrusted(event.channel, event.message)
         if isinstance(message, Beat):
             self._leaving.note_beat(now)
-            if self._phase is not None:
+            if self._schedule is not None:
                 self._lead_s = message.lead_us * 1e-6
-                self._phase.observe(message.tick, self._lead_s, self._rtt_s(), now)
+                self._schedule.hear(message.tick, self._lead_s, self._rtt_s(), now)
         elif isinstance(message, ShardWelcome):
             self._welcome(message, now)
         elif isinstance(message, Dismiss):
@@ -375,7 +371,7 @@ class ShardCore(Turns):
             return
         self.shard = welcome.shard
         self.tick = welcome.tick
-        self._phase = TickPhase(welcome.rules.tick_s, welcome.tick, now, self._limits)
+        self._schedule = Schedule(welcome.rules.tick_s, welcome.tick, now, self._limits)
         self._simulation = self._simulate(welcome.rules)
 
     def _end(self, reason: CloseReason, now: float) -> None:
