@@ -15,7 +15,14 @@ from sidereal.tools.simulate.checks.physics import BareSpace, Body
 from sidereal.tools.simulate.checks.reference import Given, Reference
 from sidereal.tools.simulate.checks.repaired import Repaired
 from sidereal.tools.simulate.faults import Plan
-from sidereal.tools.simulate.flights import NONE_SEEN, Again, Flight, Seen
+from sidereal.tools.simulate.flights import (
+    NONE_SEEN,
+    Again,
+    Flight,
+    Seen,
+    blank_flight,
+    with_again,
+)
 from sidereal.tools.simulate.game import Laws
 
 LAWS: Final = Laws(tick_s=0.125, substeps=1, speed_max=1000.0, belt=None)
@@ -90,6 +97,25 @@ def test_who_was_leaped_over_goes_on_from_where_it_was_flown(off: float) -> None
     judged = Repaired(reference, Plan().shard_limits).judge(latest, flown[1], Counter(), LAWS)
     wrong = ["7 began tick 14 elsewhere when that was simulated again"] if off else []
     assert list(judged) == wrong
+
+
+@pytest.mark.parametrize("off", [0.0, 0.5])
+def test_a_tick_that_was_passed_over_counts_as_it_was_simulated_later(off: float) -> None:
+    # Tick 13 was passed over, in straight lines. The first has turned in it since.
+    first, second, third = (
+        np.array([[at, 0.0, 8.0, 0, 0, 0], [50, 50, 0, 0, 0, 0]]) for at in range(3)
+    )
+    reference = Reference(Plan())
+    reference.bodies.update(BODIES)
+    turned = np.array([[1.0, 0, 0, -8.0, 0, 0]]), np.array([[1.0, -1.0, 0, -8.0, 0, 0]])
+    alone = blank_flight(flight(14, 1, third, third), 13)
+    again = Again(13, IDS[:1], np.array([1]), np.zeros(1, np.uint64), *turned, turned[0])
+    last = flight(12, 1, first, second)
+    for each in (last, with_again(alone, again, np.array([5.0]))):
+        reference.contacts.find(each, LAWS)
+    begins = np.concatenate([turned[1] + np.array([0, off, 0, 0, 0, 0]), third[1:]])
+    wrong = list(reference.judge_beginning(flight(14, 1, begins, begins), last, LAWS))
+    assert wrong == ([] if off == 0.0 else ["[7] were moved between two ticks"])
 
 
 def test_who_has_come_is_not_pushed_by_the_shadow_that_it_was() -> None:

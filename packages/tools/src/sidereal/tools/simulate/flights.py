@@ -194,6 +194,12 @@ def with_again(flight: Flight, again: Again, radius: np.ndarray) -> Flight:
     return flight._replace(**joined)
 
 
+def same_bodies(one: Flight, other: Flight) -> tuple[np.ndarray, np.ndarray]:
+    """Find the bodies that two flights share, with their epochs: rows in each, ascending."""
+    _, mine, theirs = np.intersect1d(one.keys, other.keys, assume_unique=True, return_indices=True)
+    return mine, theirs
+
+
 class FlightRecorder:
     """A part of the game that changes nothing and writes everything down.
 

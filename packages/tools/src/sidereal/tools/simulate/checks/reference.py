@@ -28,7 +28,7 @@ from sidereal.tools.simulate.checks.physics import Body, State
 from sidereal.tools.simulate.checks.repaired import Repaired
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
-from sidereal.tools.simulate.flights import STATE, Flight
+from sidereal.tools.simulate.flights import STATE, Flight, same_bodies
 from sidereal.tools.simulate.game import SHIP, Laws
 from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
@@ -145,7 +145,7 @@ class Reference:
         yield from self._repaired.judge(flight, before, self._exercised, laws)
         if before is not None:
             before = self.contacts.flight_of(flight.core, before.tick) or before
-        yield from self._judge_beginning(flight, before, laws)
+        yield from self.judge_beginning(flight, before, laws)
         texts = list(self._judge_contacts(flight, laws))
         if texts and any(again.net_id.size for again in flight.again):
             # Who came may have been inside another, and have been left there.
@@ -191,16 +191,22 @@ class Reference:
         """Note that entities have left the way that they were on."""
         self._touched |= {self._uuids[id_] for id_ in net_ids.tolist()}
 
-    def _judge_beginning(self, flight: Flight, before: Flight | None, laws: Laws) -> Iterator[str]:
+    def judge_beginning(self, flight: Flight, before: Flight | None, laws: Laws) -> Iterator[str]:
         """Bodies begin a tick where they ended the last one, or as they were handed over."""
-        if before is not None:
-            now, then = _same_bodies(flight, before)
-            states = physics.bounded(before.after[then], laws)
-            states = physics.coast(states, (flight.tick - 1 - before.tick) * laws.tick_s)
-            off = physics.distance(flight.before[now], states)
-            wrong = now[off > ROUNDING]
-            if len(wrong):
-                yield f"{flight.net_id[wrong].tolist()} were moved between two ticks"
+        if before is None:
+            return
+        is_wrong: dict[int, bool] = {}
+        for tick in range(before.tick, flight.tick):
+            # Of ticks that were passed over only what was simulated in them later counts.
+            flown = before if tick == before.tick else self.contacts.flight_of(flight.core, tick)
+            if flown is not None:
+                now, then = same_bodies(flight, flown)
+                states = physics.bounded(flown.after[then], laws)
+                states = physics.coast(states, (flight.tick - 1 - tick) * laws.tick_s)
+                off = physics.distance(flight.before[now], states) > ROUNDING
+                is_wrong |= dict(zip(flight.net_id[now].tolist(), off.tolist(), strict=True))
+        if any(is_wrong.values()):
+            yield f"{[one for one in is_wrong if is_wrong[one]]} were moved between two ticks"
 
     def judge_adoption(
         self, flight: Flight, row: int, found: np.ndarray, laws: Laws
@@ -389,12 +395,3 @@ def _fly_on(state: State, buttons: int, ticks: int, laws: Laws) -> State:
     for _ in range(ticks):
         state = physics.fly(state, buttons, laws)
     return state
-
-
-def _same_bodies(now: Flight, before: Flight) -> tuple[np.ndarray, np.ndarray]:
-    """Find the bodies that two flights share, with their epochs: rows in each, ascending."""
-    keys_now, keys_before = ((flight.net_id << 32) | flight.epoch for flight in (now, before))
-    _, in_now, in_before = np.intersect1d(
-        keys_now, keys_before, assume_unique=True, return_indices=True
-    )
-    return in_now, in_before
