@@ -13,12 +13,15 @@ from dataclasses import replace
 from functools import cache
 from typing import Final
 
+import numpy as np
 import pytest
 
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.actions.books import Books
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.limits import LIMITS, OwnershipLimits
+from sidereal.replication.play.entities import Entities
+from sidereal.replication.world import UUID
 from sidereal.tools.simulate.checks import gifts
 from sidereal.tools.simulate.checks.every import make_checkers
 from sidereal.tools.simulate.checks.gifts import Gifts
@@ -113,6 +116,19 @@ def test_ships_in_flight_at_a_crash_are_kept_as_they_flew(
     # Who does not know what shards flew after the row that the world had takes it for a fault.
     monkeypatch.setattr(Recovery, "_flown_after", lambda *_: iter(()))
     assert {violation.checker for violation in play(plan).violations} == {"Recovery"}
+
+
+def test_names_may_end_with_zero_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash is survived by ships and their pilots, whatever the ships are named."""
+    draw = Entities.names
+
+    def draw_ending_with_zeros(self: Entities, count: int) -> np.ndarray:
+        names = draw(self, count).view(np.uint8).reshape(count, UUID.itemsize).copy()
+        names[:, -2:] = 0
+        return names.view(UUID).ravel()
+
+    monkeypatch.setattr(Entities, "names", draw_ending_with_zeros)
+    assert not play(leaves_before_a_crash(8)).violations
 
 
 def test_a_brand_may_be_kept_with_an_older_row_of_its_ship() -> None:

@@ -150,7 +150,7 @@ class Cluster:
         records, uuids = self._make_world()
         self.authority.store.found(records, uuids)
         self.authority.start(0.0)
-        self.uuids = np.sort(uuids.view("S16"))
+        self.uuids = np.sort(uuids)
         self.rocks = {key.tobytes(): rock for key, rock in zip(uuids, records, strict=True)}
         self.removed: dict[bytes, float] = {}
         self.flights: list[Flight] = []

@@ -17,7 +17,7 @@ import numpy as np
 from sidereal.client.statistics import SessionState
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.validate import DISPLACEMENT_SLACK
-from sidereal.replication.world import ACCOUNT_NONE
+from sidereal.replication.world import ACCOUNT_NONE, UUID
 from sidereal.tools.simulate.authority import TOKEN_TIMEOUT_S
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.cluster import Cluster
@@ -70,7 +70,7 @@ class NothingLostOrDoubled(NothingDoubled):
         world = core.world
         rows = world.columns.rows()
         account = world.account[rows]
-        uuid = world.uuid[rows].view("S16")
+        uuid = world.uuid[rows]
         lasts = world.columns["kind"][rows] < SPARK
         kept = np.sort(uuid[lasts & (account == ACCOUNT_NONE)])
         expected = np.setdiff1d(cluster.uuids, self._removed(cluster))
@@ -84,7 +84,7 @@ class NothingLostOrDoubled(NothingDoubled):
         # Two or three ships.
         flown = np.flatnonzero(account > ACCOUNT_NONE)
         for at in flown.tolist():
-            owner, key = int(account[at]), bytes(uuid[at])
+            owner, key = int(account[at]), uuid[at].tobytes()
             if self._ships.setdefault(owner, key) != key:
                 yield f"account {owner} flies another ship than before"
         yield from self._look_for_ghost_ships(cluster, account)
@@ -108,7 +108,7 @@ class NothingLostOrDoubled(NothingDoubled):
             for uuid, at in cluster.removed.items()
             if at > authority.started_at or uuid not in kept
         ]
-        return np.array(gone, "S16")
+        return np.array(gone, UUID)
 
     def _look_for_ghost_ships(self, cluster: Cluster, account: np.ndarray) -> Iterator[str]:
         """No ship outlasts the session of its pilot."""
