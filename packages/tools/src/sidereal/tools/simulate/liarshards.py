@@ -330,6 +330,7 @@ class LyingShard(ShardCore):
             rows = columns.store(
                 simulation.bodies.rows()[:ROWS_PER_MESSAGE], self._schema.exact_record
             )
+            self._lies.note_repeated(rows)
             for _ in range(FLOOD_MESSAGES):
                 self._send_rows(self._motion, rows)
         elif self._finale is Finale.FORGERY:

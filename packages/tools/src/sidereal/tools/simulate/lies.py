@@ -31,6 +31,8 @@ class Lies:
         children: epochs of parents that were another's when children were made up for them, by the
             ids of these.
         unborn: ticks in which sparks say that they were spawned which must never come.
+        repeated: ships, control epochs and inputs: motion that a flood repeats, without what models
+            wrote with it.
         provoked_at: since when a process has given every reason to be closed, by its name, virtual
             seconds.
         closed_by: when it must be, not counting the way of what it sends and is sent.
@@ -42,6 +44,7 @@ class Lies:
         self.values: defaultdict[int, set[tuple[str, bytes]]] = defaultdict(set)
         self.children: dict[int, int] = {}
         self.unborn: set[int] = set()
+        self.repeated: set[tuple[int, int, int]] = set()
         self.provoked_at: dict[str, float] = {}
         self.closed_by: dict[str, float] = {}
 
@@ -69,6 +72,11 @@ class Lies:
         """Write down a spark by the tick that it says it was spawned in, which no other has."""
         self.told[what] += 1
         self.unborn.add(born)
+
+    def note_repeated(self, rows: np.ndarray) -> None:
+        """Write down rows of motion that are repeated alone, `Schema.exact_record[n]`."""
+        names = ("id", "control_epoch", "input_seq")
+        self.repeated.update(zip(*(rows[name].tolist() for name in names), strict=True))
 
     def provoke(self, name: str, now: float, within_s: float) -> None:
         """Note that a process gives every reason to be closed within some time."""

@@ -2,21 +2,19 @@
 
 A model of the game counts the presses of every ship, and the authority has the counts: with the
 newest input of a ship those that a shard had when it had flown this input, so both came together;
-or, before any input, those with which the authority has given the ship to its pilot. Of ships that
-a lying shard has, the counts are what came through while it says more than it may: its flood of
-motion pushes out what belongs to that.
+or, before any input, those with which the authority has given the ship to its pilot. With motion
+that a lying shard's flood repeats alone, the counts may be those of an earlier input: what it said
+in one message is lost, or was pushed out by that flood.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 
 from sidereal.game.schema import column_of
-from sidereal.protocol.ids import SHARD_NONE
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.game import PRESSES_AT, PRESSES_MAX, SHIP, Tally
@@ -24,9 +22,6 @@ from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 
 COUNTED = column_of(Tally, Tally.fields["presses"])
 TRIMMED = column_of(Tally, Tally.fields["trim"])
-
-FLOOD_TICKS: Final = 20
-"""So long after a message was dropped for being one too many, something of it may be missing."""
 
 Flown = tuple[int, int, int]
 """A ship, its control epoch, and an input."""
@@ -43,7 +38,6 @@ class Presses:
         self._flights = 0
         self._tallied: dict[Flown, set[tuple[int, int]]] = {}
         self._given: dict[Flown, tuple[int, int]] = {}
-        self._dropped, self._flooded = 0, -FLOOD_TICKS
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Count what was pressed since the tick before, and compare."""
@@ -52,7 +46,6 @@ class Presses:
             self._began.clear()
             self._tallied.clear()
             self._given.clear()
-            self._dropped, self._flooded = 0, -FLOOD_TICKS
         for net_id, record in cluster.ledger.made[self._seen :]:
             self._pressed[net_id] += record >> PRESSES_AT & PRESSES_MAX
         self._seen = len(cluster.ledger.made)
@@ -74,29 +67,27 @@ class Presses:
             strict=True,
         )
         tallies = zip(counts, columns[TRIMMED][rows].tolist(), strict=True)
-        flooding = self._flooding(cluster, core)
-        owners = columns["shard"][rows].tolist()
-        for key, tally, owner in zip(flown, tallies, owners, strict=True):
-            if owner in flooding:
-                self._tallied.setdefault(key, set()).add(tally)
+        for key, tally in zip(flown, tallies, strict=True):
             if key[2] == 0:
                 self._given.setdefault(key, tally)
             if tally == self._given.get(key):
                 continue
             had = self._tallied.get(key, {tally})
             cluster.exercised["tallies judged"] += key in self._tallied
+            if tally not in had and key in cluster.lies.repeated:
+                had = self._had_before(key)
             if tally not in had:
                 yield f"{key[0]} has tally {tally} with input {key[2]}; whoever flew it had {had}"
 
-    def _flooding(self, cluster: Cluster, core: Replicator) -> set[int]:
-        """Give the lying shards, if messages were dropped lately for being too many."""
-        dropped = core.shards.dropped["too_many"]
-        if dropped != self._dropped:
-            self._dropped, self._flooded = dropped, core.tick
-        if core.tick - self._flooded > FLOOD_TICKS:
-            return set()
-        liars = {s.core.shard for s in cluster.shards if not s.honest and s.core is not None}
-        return liars - {SHARD_NONE}
+    def _had_before(self, flown: Flown) -> set[tuple[int, int]]:
+        """Give what a ship was tallied with until an input."""
+        net_id, control_epoch, newest = flown
+        given = self._given.get((net_id, control_epoch, 0))
+        had = set() if given is None else {given}
+        for (*pilot, input_seq), tallies in self._tallied.items():
+            if pilot == [net_id, control_epoch] and input_seq <= newest:
+                had |= tallies
+        return had
 
     def _listen(self, cluster: Cluster) -> None:
         """Note what shards had of every input that they have flown."""
