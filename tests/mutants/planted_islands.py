@@ -50,14 +50,6 @@ def guests_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Candidates, "find", without_guests)
 
 
-def who_rests_is_at_home(patch: pytest.MonkeyPatch) -> None:
-    """Who stays where its sector has gone to another shard is not looked at."""
-    group = Grouping.group
-    patch.setattr(
-        Grouping, "group", lambda self, present, _, *more: group(self, present, more[1], *more)
-    )
-
-
 def only_the_two_that_touch_move(patch: pytest.MonkeyPatch) -> None:
     """What touches those who change hands stays where it is."""
     make_islands = Grouping._make_islands
@@ -154,7 +146,6 @@ MUTANTS: Final = (
     Mutant(who_is_apart_now_never_meets, ("Islands",), any_plan),
     Mutant(only_the_end_of_the_horizon_counts, ("Islands",), any_plan),
     Mutant(guests_are_not_looked_at, ("Islands",), any_plan),
-    Mutant(who_rests_is_at_home, ("Islands",), any_plan),
     Mutant(only_the_two_that_touch_move, ("Islands",), any_plan),
     Mutant(islands_are_decided_a_tick_late, ("Islands",), any_plan),
     Mutant(islands_go_home_at_once, ("Islands",), any_plan),
