@@ -131,3 +131,15 @@ def test_who_has_come_is_not_pushed_by_the_shadow_that_it_was() -> None:
     alone = physics.coast(now.before, LAWS.tick_s)
     assert hit.all()
     assert list(contacts.judge(now, hit, alone, Counter(), LAWS)) == []
+
+
+def test_what_is_at_rest_has_no_energy_but_that_of_rounding() -> None:
+    start = np.array([[0.0, 0.0, 0, 0, 0, 0], [4.0, 2.0, 0, 0, 0, 0]])
+    ((before, after),) = fly(1, start)
+    after[:, 2:4] += 1e-16
+    contacts, now = Contacts(BODIES), flight(16, 1, before, after)
+    hit = contacts.find(now, LAWS)
+    alone = physics.coast(now.before, LAWS.tick_s)
+    assert hit.all()
+    assert np.hypot(*(after - before)[:, :2].T).all(), "they are pushed apart"
+    assert list(contacts.judge(now, hit, alone, Counter(), LAWS)) == []

@@ -41,6 +41,9 @@ from sidereal.tools.simulate.game import Laws
 OUTCOME_OFF_MAX: Final = 0.01
 """Share of the momentum and energy exchanged that a contact's outcome may be off."""
 
+AT_REST: Final = 1e-3
+"""Units/s below which speeds are not told apart."""
+
 MOMENTUM_ROUNDING: Final = 1e-9
 """Share of all momentum that there is, by which the sum may be off."""
 
@@ -310,13 +313,14 @@ class Contacts:
         found, alone = flight.after[rows], free[rows]
         push = mass * np.hypot(*(wanted - alone)[:, 2:4].T)
         off = mass * np.hypot(*(found - wanted)[:, 2:4].T)
-        scale = max(float(push.max()), 1e-3 * float(mass.max()))
+        scale = max(float(push.max()), AT_REST * float(mass.max()))
         if (off > OUTCOME_OFF_MAX * scale).any():
             return f"momentum is off by {off.max() / scale:.0%}"
         energy = [
             float(0.5 * (mass * (s[:, 2] ** 2 + s[:, 3] ** 2)).sum()) for s in (found, wanted)
         ]
-        if abs(energy[0] - energy[1]) > OUTCOME_OFF_MAX * max(energy):
+        least = 0.5 * AT_REST**2 * float(mass.max())
+        if abs(energy[0] - energy[1]) > OUTCOME_OFF_MAX * max(*energy, least):
             return f"energy is {energy[0]:.2f}, not {energy[1]:.2f}"
         apart = np.hypot(*(found - wanted)[:, :2].T).max()
         if apart > POSITION_OFF_MAX:
