@@ -170,6 +170,18 @@ def test_a_brand_may_be_taken_while_the_world_stands_still(monkeypatch: pytest.M
     assert "which nobody took" in violation.text
 
 
+def test_numbers_that_a_client_leaves_out_are_in_the_ledger() -> None:
+    """Its clock jumps by more ticks than a message has room for."""
+    stalls = (Fault(1.5, Kind.CLIENT_CLOCK_JUMPS, 0, 0.9),)
+    plan = Plan(
+        seed=1, tick_hz=20, shards=1, pilots=1, rocks=tuple(range(4)), chaos_s=3.0, faults=stalls
+    )
+    cluster = Cluster(plan, make_checkers(plan))
+    assert not cluster.run().violations
+    newest = max(mark.input_seq for mark in cluster.ledger.held)
+    assert len(cluster.ledger.made) < newest == cluster.flights[-1].input_seq.max()
+
+
 def test_a_ship_may_be_left_where_the_first_row_of_its_next_shard_had_brought_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

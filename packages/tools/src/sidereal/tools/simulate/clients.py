@@ -17,7 +17,7 @@ from sidereal.client.happenings import Happened
 from sidereal.client.limits import LIMITS
 from sidereal.client.limits import Limits as ClientLimits
 from sidereal.client.returning import ReturningClient
-from sidereal.client.statistics import SessionState
+from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.message.player import Role
@@ -278,7 +278,7 @@ class ClientProcess(JudgedClient):
         self._ledger = ledger
         self._bookings = bookings
         self._asks = seat.rng.spawn(1)[0]
-        self._held = self._tapped = self._pressed = self._flies_by = 0
+        self._held = self._tapped = self._pressed = self._flies_by = self._last_record = 0
         self._sectors_per_side = sectors_per_side
 
     def ask_at_last(self) -> None:
@@ -295,24 +295,28 @@ class ClientProcess(JudgedClient):
 
     def _turn(self, client: ReturningClient, now: float, local: float) -> None:
         before = client.client
-        made = 0 if before is None else before.statistics().inputs
+        statistics = None if before is None else before.statistics()
         datagrams = client.turn(local)
         self.note_happened()
-        mark = None if client.client is not before else self._note_inputs(before, made)
+        mark = None
+        if before is not None and statistics is not None and client.client is before:
+            mark = self._note_inputs(before, statistics)
         self._send(datagrams, now, mark)
 
-    def _note_inputs(self, client: Client | None, made: int) -> Mark | None:
-        """Write down the inputs that a client has just made, if it had made some before."""
-        if client is None:
-            return None
-        mark = Mark(client.net_id, client.control_epoch, client.statistics().inputs)
-        self._ledger.note_held(mark, made, self._first_record(), self._held)
-        if mark.input_seq > made:
+    def _note_inputs(self, client: Client, before: ClientStatistics) -> Mark:
+        """Write down the inputs that a client has just made."""
+        now = client.statistics()
+        made, newest = now.inputs - before.inputs, before.inputs + before.inputs_skipped
+        mark = Mark(client.net_id, client.control_epoch, now.inputs + now.inputs_skipped)
+        records = [self._first_record(), *[self._held] * (made - 1)] if made else []
+        self._ledger.note_held(mark, newest, self._last_record, records)
+        if made:
             self._tapped = self._pressed = 0
+            self._last_record = records[-1] & (HOLDS | TRIMS)
         return mark
 
     def _begin(self, now: float, local: float) -> None:
-        self._held = self._tapped = self._pressed = self._flies_by = 0
+        self._held = self._tapped = self._pressed = self._flies_by = self._last_record = 0
         super()._begin(now, local)
 
     def _decide(self, now: float) -> None:

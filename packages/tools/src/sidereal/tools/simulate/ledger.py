@@ -7,6 +7,7 @@ datagram carries the mark along: all of it together, since one may hold nothing 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
@@ -42,8 +43,9 @@ class Ledger:
     """Inputs held and inputs heard.
 
     Attributes:
-        held: the record of every input, by a mark of its own. An authority that was never
-            told of a ship may give its marks to another one.
+        held: the record of every input, by a mark of its own, and what is flown for those that a
+            client has left out. An authority that was never told of a ship may give its marks to
+            another one.
         made: the ship and the record of every input, in order.
         heard: all marks that came to shards, in order.
         taken_in: all marks that came to the authority, in order, with the virtual seconds when.
@@ -55,19 +57,19 @@ class Ledger:
         self.heard: list[Heard] = []
         self.taken_in: list[tuple[float, Mark]] = []
 
-    def note_held(self, mark: Mark, made_before: int, first: int, others: int) -> None:
+    def note_held(self, mark: Mark, before: int, left_out: int, records: Sequence[int]) -> None:
         """Note that a client has made inputs up to a mark.
 
         Args:
             mark: the newest of them.
-            made_before: how many it had made.
-            first: the record of the first of these.
-            others: that of all others.
+            before: the number of the newest that it had made.
+            left_out: what is flown for numbers that it has passed over, which come first.
+            records: of those that it has made.
         """
-        for seq in range(made_before + 1, mark.input_seq + 1):
-            record = first if seq == made_before + 1 else others
+        passed_over = mark.input_seq - before - len(records)
+        for seq, record in enumerate([left_out] * passed_over + [*records], before + 1):
             self.held[mark._replace(input_seq=seq)] = record
-            self.made.append((mark.net_id, record))
+        self.made += [(mark.net_id, record) for record in records]
 
     def note_taken_in(self, at: float, mark: Mark) -> None:
         """Note what has come to the authority."""
