@@ -179,7 +179,7 @@ def test_numbers_that_a_client_leaves_out_are_in_the_ledger() -> None:
     cluster = Cluster(plan, make_checkers(plan))
     assert not cluster.run().violations
     newest = max(mark.input_seq for mark in cluster.ledger.held)
-    assert len(cluster.ledger.made) < newest == cluster.flights[-1].input_seq.max()
+    assert len(cluster.ledger.made) < newest
 
 
 def test_a_ship_may_be_left_where_the_first_row_of_its_next_shard_had_brought_it(
