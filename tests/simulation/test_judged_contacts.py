@@ -12,8 +12,9 @@ import pytest
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import Contacts
 from sidereal.tools.simulate.checks.physics import BareSpace, Body
-from sidereal.tools.simulate.checks.reference import Given, Reference
+from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.checks.repaired import Repaired
+from sidereal.tools.simulate.checks.replays import Given
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import (
     NONE_SEEN,

@@ -146,11 +146,20 @@ class Shard:
             row[name] = value
         self.simulation.apply(Adopt(self.tick, row.tobytes(), b""), self.tick)
 
-    def put_drone(self, net_id: int = 9, *, epoch: int = 1, inputs: bytes = b"") -> None:
-        """Put a drone there, with a pilot of the control epoch 3 that has flown 40 inputs."""
+    def put_drone(
+        self,
+        net_id: int = 9,
+        *,
+        epoch: int = 1,
+        inputs: bytes = b"",
+        flown: int = 40,
+        ticks: int | None = None,
+    ) -> None:
+        """Put a drone there as it was some ticks ago; its pilot has the control epoch 3."""
         row = self.schema.first[[3]].copy()
-        row["id"], row["epoch"], row["tick"] = net_id, epoch, self.tick - len(inputs) // INPUT_SIZE
-        row["control_epoch"], row["input_seq"] = 3, 40
+        ticks = len(inputs) // INPUT_SIZE if ticks is None else ticks
+        row["id"], row["epoch"], row["tick"] = net_id, epoch, self.tick - ticks
+        row["control_epoch"], row["input_seq"] = 3, flown
         self.simulation.apply(Adopt(self.tick, row.tobytes(), inputs), self.tick)
 
     def hold(self, first: int, *records: int) -> None:
@@ -379,6 +388,17 @@ def test_who_adopts_a_pilot_spawns_again_what_its_inputs_spawn() -> None:
     # In the first of three ticks gone by; then it has flown straight on.
     assert whole["x"] == pytest.approx(3 * SHOT_SPEED * RULES.tick_s)
     assert whole["tick"] == shard.tick
+
+
+def test_the_newest_of_the_first_inputs_of_a_pilot_is_not_late_for_who_adopts_it() -> None:
+    shard = Shard()
+    shard.put_drone(inputs=log_of(1, TOSS, 0), flown=0, ticks=5)
+    (whole,) = shard.run()[WHOLE]
+    # In the last of five ticks gone by, since the second input is for the next one.
+    assert whole["x"] == pytest.approx(SHOT_SPEED * RULES.tick_s)
+    shard.ack()
+    shard.hold(3, TOSS)
+    assert keys_of(shard, shard.run()[WHOLE]) == [(3, 3, 0)]
 
 
 def test_what_is_spawned_in_a_tick_gone_by_hits_who_was_in_its_way() -> None:

@@ -75,12 +75,13 @@ class Adoption:
             columns.rows_of(inputs["id"]).tolist(), inputs.tolist(), strict=True
         ):
             waiting.setdefault(row, deque()).append((seq, record))
+        due_from = {row: self._due_from(row, entries, tick) for row, entries in waiting.items()}
         # A few ticks of a few bodies; after a shard's death, seconds of all that it simulated.
         for now in range(int(begin.min(initial=tick)), tick):
             flying = rows[begin <= now]
             self._ring.note(now, columns, flying)
             for row in flying.tolist():
-                if row in waiting:
+                if row in waiting and due_from[row] <= now:
                     newest = int(columns["input_seq"][row]) + self._limits.replay_ahead
                     self._resume(row, waiting[row], newest)
             held, control_epoch, input_seq = self._controls.replay(flying)
@@ -101,6 +102,17 @@ class Adoption:
         steady = old[self._stages.are_steady(old, told)]
         self._bodies.trace(steady, told)
         self._bodies.move_on(steady, told)
+
+    def _due_from(self, row: int, entries: Entries, tick: int) -> int:
+        """Tell when the first of a body's entries is due: it is flown in the tick after that.
+
+        As long as none is in its state, nobody knows which tick that was for. Entries are made once
+        per tick, and the newest has just come: it has the shard's next tick, as if it had come
+        here. An earlier one would make all that follow too late.
+        """
+        if self._bodies.columns["input_seq"][row] > 0:
+            return 0
+        return tick - (entries[-1][0] - entries[0][0])
 
     def _resume(self, row: int, entries: Entries, newest: int) -> None:
         """Move entries up to a number into the queue of their body."""

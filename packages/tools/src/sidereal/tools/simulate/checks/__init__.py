@@ -13,6 +13,7 @@ itself: none of them asks the code under test for its opinion.
 * `reference`: every step and every handover as in a world on one shard without a network;
 * `contacts`: every contact, likewise;
 * `repaired`: ticks that shards have simulated again, likewise;
+* `replays`: ships that are handed over, flown on by their inputs;
 * `voyages`: the whole way of every ship that has touched nothing;
 * `inputs`: what clients held, input by input, against what shards flew;
 * `presses`: what pilots press counts once;

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -26,11 +26,12 @@ from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import Contacts
 from sidereal.tools.simulate.checks.physics import Body, State
 from sidereal.tools.simulate.checks.repaired import Repaired
+from sidereal.tools.simulate.checks.replays import Given, replay
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import STATE, Flight, same_bodies
 from sidereal.tools.simulate.game import SHIP, Laws
-from sidereal.tools.simulate.ledger import Ledger, Mark
+from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 from sidereal.tools.simulate.passing import SPARK
 
@@ -45,15 +46,6 @@ LATE_TICKS: Final = 4
 
 KEPT_TICKS: Final = 200
 """How long flights are remembered."""
-
-
-class Given(NamedTuple):
-    """The row with which a body is handed over, or with which the authority began with it."""
-
-    tick: int
-    state: np.ndarray
-    control_epoch: int
-    input_seq: int
 
 
 class Reference:
@@ -254,8 +246,7 @@ class Reference:
     ) -> Iterator[tuple[State, int]]:
         """Fly a ship on by its inputs, as far as they had come; how far that was is not known.
 
-        After the last that had come the ship flies on by its buttons for a few ticks, and then by
-        none. A row of a tick that the new owner has still to come to is flown back in a straight
+        A row of a tick that the new owner has still to come to is flown back in a straight
         line. Of a pilot that was not heard for long some inputs never come: then it is not known
         either with which of the next its message began.
 
@@ -273,35 +264,14 @@ class Reference:
             back = physics.coast(given.state[None, :], ticks * laws.tick_s)
             yield physics.state_of(back[0]), given.input_seq
             return
-        yield from self._replay(net_id, given, ticks, laws, 0)
+        held, guesses_max = self._ledger.held, self._guesses_max
+        yield from replay(held, net_id, given, ticks, laws, guesses_max)
         taken_in = self._ledger.taken_in_by(net_id, given.control_epoch, at)
         newest = max(taken_in, default=0)
         lost = set(range(given.input_seq, newest)) - taken_in
         if lost:
             for first in range(max(lost) + 1, newest - CONTROLS_PER_MESSAGE_MAX + 2):
-                yield from self._replay(net_id, given, ticks, laws, first)
-
-    def _replay(
-        self, net_id: int, given: Given, ticks: int, laws: Laws, first: int
-    ) -> Iterator[tuple[State, int]]:
-        """Fly a ship on like `replays`, by none of the inputs before the first that is known."""
-        newest = Mark(net_id, given.control_epoch, given.input_seq)
-        state, buttons = physics.state_of(given.state), 0
-        # Without the input in the row there is nothing to go on by, but what that was guessed by.
-        yield _fly_on(state, 0, ticks, laws), given.input_seq
-        for came in range(1 - self._guesses_max, ticks + 1):
-            newest = newest._replace(input_seq=given.input_seq + came)
-            held = self._ledger.held.get(newest)
-            if held is None:
-                if came > 0:
-                    return
-                continue
-            buttons = held if newest.input_seq >= first else buttons
-            state = physics.fly(state, buttons, laws) if came > 0 else state
-            left = ticks - max(came, 0)
-            guesses = min(left, self._guesses_max + min(came, 0))
-            end = _fly_on(_fly_on(state, buttons, guesses, laws), 0, left - guesses, laws)
-            yield end, given.input_seq + max(came, 0) + guesses
+                yield from replay(held, net_id, given, ticks, laws, guesses_max, first)
 
     def _count_contacts_between_owners(self, tick: int) -> None:
         """Count the pairs that began to touch in a tick while they had different owners."""
@@ -389,9 +359,3 @@ class Reference:
         if len(wrong := np.flatnonzero(off > LINE_OFF_MAX)):
             ids = columns.net_id[np.array(rows)[wrong]].tolist()
             yield f"{ids}, which nothing touched, are off by {off[wrong].round(2).tolist()}"
-
-
-def _fly_on(state: State, buttons: int, ticks: int, laws: Laws) -> State:
-    for _ in range(ticks):
-        state = physics.fly(state, buttons, laws)
-    return state
