@@ -31,7 +31,7 @@ class OneOwner:
             self._stale_s_max += SESSION_TIMEOUT_S
             # The shard that is given what a silent one had may fall silent too.
             self._orphan_s_max += plan.silences * plan.limits.shards.silence_s
-        self._stale: dict[tuple[str, int, int], float] = {}
+        self._stale: dict[tuple[str, int, int, bool], float] = {}
         self._wholes_per_tick = plan.shard_limits.wholes_per_tick
         # What a living shard owns it simulates, or is just being told so.
         self._handover_s_max = reach_s(plan) + plan.silences * plan.limits.shards.silence_s
@@ -47,7 +47,7 @@ class OneOwner:
         simulated = np.zeros(columns.capacity, np.bool_)
         epoch_before, self._epoch = self._epoch, columns.epoch.copy()
         epoch_before = np.resize(epoch_before, columns.capacity)
-        stale: list[tuple[str, int, int]] = []
+        stale: list[tuple[str, int, int, bool]] = []
         turns_s: dict[tuple[str, int], float] = {}
         for shard in cluster.shards:
             running = shard.core is not None and shard.core.closed is None
@@ -68,16 +68,18 @@ class OneOwner:
                 yield f"{shard.name} has a body of an epoch that is still to come"
             holders[rows[current]] += 1
             simulated[rows[(rows >= 0) & (epoch >= epoch_before[rows])]] = True
-            # With its epoch: what a shard goes on losing and getting anew it has let go each time.
-            lost = zip(net_id[~current].tolist(), epoch[~current].tolist(), strict=True)
-            stale += [(shard.name, *body) for body in lost]
             unknown = net_id[rows < 0].astype(np.int64)
             _, used = core.world.ids.look_up(unknown, 0)
+            waiting = set(unknown[~used].tolist())
             turn_s = math.ceil(len(held) / self._wholes_per_tick) * core.rules.tick_s
-            turns_s |= {(shard.name, net_id_): turn_s for net_id_ in unknown[~used].tolist()}
+            turns_s |= {(shard.name, net_id_): turn_s for net_id_ in waiting}
+            # With its epoch: what a shard goes on losing and getting anew it has let go each time.
+            # And whether it has still to come: what is refused then is lost from then on.
+            lost = zip(net_id[~current].tolist(), epoch[~current].tolist(), strict=True)
+            stale += [(shard.name, *body, body[0] in waiting) for body in lost]
         self._stale = {key: self._stale.get(key, cluster.now) for key in stale}
         liars = {shard.name for shard in cluster.shards if not shard.honest}
-        for (name, net_id_, _), since in self._stale.items():
+        for (name, net_id_, *_), since in self._stale.items():
             # A liar that is closed may not hear of it: then its session has to time out.
             deaf_s = SESSION_TIMEOUT_S if name in liars and cluster.plan.lossy else 0.0
             turn_s = turns_s.get((name, net_id_), 0.0)
