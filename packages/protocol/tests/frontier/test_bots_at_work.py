@@ -76,7 +76,7 @@ def test_a_trader_docks_at_a_station_sells_its_ore_and_leaves(sidereal_world: Wo
 
 
 def test_a_miner_breaks_a_rock_collects_its_ore_and_sells_it(sidereal_world: Worlds) -> None:
-    world = sidereal_world(game)
+    world = sidereal_world(game, seed=1)
     bot = world.join("bot", bot="miner")
     world.place(bot.entity, x=535, y=500)
     world.spawn(STATION, Motion(x=600, y=552))
@@ -105,7 +105,7 @@ def test_a_chaser_stays_near_who_flies_away(sidereal_world: Worlds) -> None:
     bot = world.join("bot", bot="chase")
     world.place(bot.entity, x=200, y=500)
     prey = world.spawn(TRADER, Motion(x=380, y=500, vx=40))
-    world.run(seconds=7)
+    world.run(seconds=9)
     assert world[Motion].x[prey] > 640
     assert away(world, bot.entity, prey) < 150
 
