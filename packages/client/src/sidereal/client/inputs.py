@@ -84,8 +84,8 @@ class Inputs:
         self._index = 0
         self._made_at: deque[float] = deque(maxlen=limits.inputs)
         self._answered: tuple[int, int] | None = None
-        self._lag: int | None = None
         # The authority's tick less its input's number, when it last took one input in a tick.
+        self._lag: int | None = None
         self._unanswered: deque[Entry] = deque(maxlen=limits.inputs)
         self._awaited: deque[tuple[int, float]] = deque()
         self._latencies_s: deque[float] = deque(maxlen=limits.samples)
