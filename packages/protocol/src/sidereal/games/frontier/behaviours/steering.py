@@ -13,7 +13,7 @@ import numpy as np
 
 from sidereal.game import Body, BotView, Motion
 from sidereal.games.frontier.asteroids import ASTEROID, BELT_HIGH, BELT_LOW
-from sidereal.games.frontier.ships import RADIUS, SPEED_MAX, SPIN_DAMPING, TURN, Stick
+from sidereal.games.frontier.ships import RADIUS, SPEED_MAX, SPIN_DAMPING, THRUST, TURN, Stick
 
 HOME_AHEAD_S: Final = 3.0
 """How far a bot looks ahead: at full speed it takes as long to turn round and stop."""
@@ -35,8 +35,17 @@ old, and who steers by it at once never finds the way."""
 ARRIVE_S: Final = 2.5
 """A bot that flies to a point is as fast as if it had so long to get there."""
 
+COURSE_SHARE: Final = 0.5
+"""How far off the wanted velocity a bot lets its own be: this share of it, so that it comes nearer
+all the same, but between these two."""
+COURSE_FINE: Final = 3.0
+"""Units/s; nearer to where it flies than `ARRIVE_S` of it a bot does not care."""
 COURSE_SLOW: Final = 12.0
-"""How far off the wanted velocity a bot lets its own be, units/s."""
+"""Units/s. Who flies the wrong way, and no faster, turns round without braking first."""
+
+BURN_S: Final = 0.4
+"""For so long a bot thrusts at most before it looks where that has brought it."""
+BURN_LEAST_S: Final = 0.1
 
 AHEAD_S: Final = 1.5
 """How much farther than to its next decision a bot looks for rocks in its way."""
@@ -96,13 +105,16 @@ def head_for(motion: Motion, x: float, y: float, vx: float = 0.0, vy: float = 0.
     )
     to_x, to_y = (x - here_x) / ARRIVE_S, (y - here_y) / ARRIVE_S
     slower = min(1.0, SPEED_MAX / max(math.hypot(to_x, to_y), 1.0))
-    off_x, off_y = to_x * slower + vx - own_vx, to_y * slower + vy - own_vy
-    if math.hypot(off_x, off_y) < COURSE_SLOW:
-        return [(Stick(), 0.3)]
+    to_x, to_y = to_x * slower, to_y * slower
+    off_x, off_y = to_x + vx - own_vx, to_y + vy - own_vy
     off, speed = math.hypot(off_x, off_y), math.hypot(own_vx, own_vy)
-    if off_x * own_vx + off_y * own_vy < -0.7 * off * speed:
+    if off < min(max(COURSE_SHARE * math.hypot(to_x, to_y), COURSE_FINE), COURSE_SLOW):
+        return [(Stick(), 0.3)]
+    too_fast = off_x * own_vx + off_y * own_vy < -0.7 * off * speed
+    wrong_way = (to_x + vx) * own_vx + (to_y + vy) * own_vy < 0
+    if too_fast and (speed > COURSE_SLOW or not wrong_way):
         return [(Stick(brake=1), 0.3)]
-    return thrust_along(math.atan2(off_y, off_x), heading, spin)
+    return thrust_along(math.atan2(off_y, off_x), heading, spin, off)
 
 
 def fly_to(
@@ -154,12 +166,24 @@ def side_that_is_clear(bot: BotView, within_s: float) -> int:
     return int(math.copysign(1, -across[first] * math.cos(nose)))
 
 
-def thrust_along(course: float, heading: float, spin: float) -> Leg:
-    """Thrust, if a ship looks that way when it has stopped turning, or turn there first."""
+def thrust_along(course: float, heading: float, spin: float, gain: float = SPEED_MAX) -> Leg:
+    """Thrust, if a ship looks that way when it has stopped turning, or turn there first.
+
+    Args:
+        course: where to, rad.
+        heading: of the ship, rad.
+        spin: rad/s.
+        gain: how much faster it wants to be that way, units/s.
+
+    Returns:
+        what to hold.
+    """
     # It turns on for a while after the stick is let go.
     off = math.remainder(course - heading - spin / SPIN_DAMPING, math.tau)
     if abs(off) <= AIM:
-        return [(Stick(thrust=1), 0.4)]
+        burn_s = min(max(gain / THRUST, BURN_LEAST_S), BURN_S)
+        burn = [(Stick(thrust=1), burn_s)]
+        return burn if burn_s == BURN_S else [*burn, (Stick(), BURN_S - burn_s)]
     # Held for t, it turns by TURN * t² / 2, and by TURN * t / SPIN_DAMPING afterwards.
     hold_s = math.sqrt(1 / SPIN_DAMPING**2 + 2 * abs(off) / TURN) - 1 / SPIN_DAMPING
     return [(Stick(turn=1 if off > 0 else -1), hold_s), (Stick(), LOOK_S)]

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
+
 from sidereal.game import Body, BotView, Motion
 from sidereal.games.frontier.asteroids import ASTEROID
 from sidereal.games.frontier.behaviours.flying import bots, wander
-from sidereal.games.frontier.behaviours.sights import Sight, beside, nearest, sees, shooting
+from sidereal.games.frontier.behaviours.sights import (
+    Sight,
+    beside,
+    nearest,
+    nearest_of,
+    sees,
+    shooting,
+)
 from sidereal.games.frontier.behaviours.steering import fly_to, is_leaving
 from sidereal.games.frontier.ore.cargo import LUMP, Hold
+from sidereal.games.frontier.ships import RADIUS as SHIP_RADIUS
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import PLACES, STATION, Docked
 from sidereal.games.frontier.trade.stations import RADIUS as STATION_RADIUS
@@ -48,7 +58,7 @@ def miner(bot: BotView) -> tuple[Stick, float]:
         return _dock_at(bot, *_nearest_station(bot))
     if is_leaving(bot.own[Motion]):
         return wander(bot)
-    lump = nearest(bot, [LUMP], LUMPS_WITHIN)
+    lump = _loose_lump(bot)
     if lump is not None:
         return fly_to(bot, lump.x, lump.y, lump.vx, lump.vy)
     rock = nearest(bot, [ASTEROID], ROCKS_WITHIN)
@@ -70,6 +80,16 @@ def trader(bot: BotView) -> tuple[Stick, float]:
         others = [place for place, far in zip(places, here, strict=True) if far > 2 * DOCK_WITHIN]
         memory["port"] = others[int(bot.rng.integers(len(others)))]
     return _dock_at(bot, *memory["port"])
+
+
+def _loose_lump(bot: BotView) -> Sight | None:
+    """Find the nearest lump of ore that does not drift through a station."""
+    rows, station = bot.others.rows(LUMP), nearest(bot, [STATION])
+    if station is not None:
+        motion = bot.others[Motion]
+        off = np.hypot(motion.x[rows] - station.x, motion.y[rows] - station.y)
+        rows = rows[off > STATION_RADIUS + 2 * SHIP_RADIUS]
+    return nearest_of(bot, rows, LUMPS_WITHIN)
 
 
 def _dig(bot: BotView, rock: Sight) -> tuple[Stick, float]:
