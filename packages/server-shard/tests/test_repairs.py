@@ -447,6 +447,30 @@ def test_who_was_pushed_by_one_that_is_not_let_in_pushes_others_as_far_as_it_did
     assert shard.counts == (3, 0)
 
 
+def test_who_flew_through_another_one_is_not_pushed_by_it_when_that_is_played_again() -> None:
+    limits = replace(LIMITS, resimulated_ticks=6)
+    # The flier is inside the first one as long as anybody remembers, so it goes on from where it
+    # is: they never touched. A tick after it has left it, the first one is struck.
+    first, flier = Thing(1, 0.0, kind=ROCK), Thing(2, 9.5 - 11 * 3.0, 0.0, SPEED, radius=2.0)
+    striker = Thing(5, -4.0, -13.0 - 12.0 * 3.0, 0.0, SPEED, kind=ROCK)
+    # It makes the striker go another way before, though hardly: so others are let in.
+    feather = Thing(6, 14.0, striker.y, -20.0, SPEED, kind=ROCK, mass=1e-3, radius=2.0)
+    shard, fliers, strikers = Shard([first, feather], limits), Shard([flier]), Shard([striker])
+    judge = Shard([first, feather, striker])
+    fliers.run(START + 4)
+    strikers.run(START + 5)
+    shard.run(START + 11)
+    shard.adopt(fliers.rows_of(2), {2: 0})
+    shard.run(START + 12)
+    assert shard.counts == (0, 1)
+    shard.adopt(strikers.rows_of(5), {})
+    shard.run(START + 13)
+    judge.run(START + 13)
+    assert pairs_of(shard.met) == pairs_of(judge.met) == [(1, 5), (5, 6)]
+    np.testing.assert_allclose(shard.states(1, 5, 6), judge.states(1, 5, 6), atol=1e-6)
+    assert shard.counts == (3, 1)
+
+
 def test_who_was_met_before_somebody_came_another_way_is_not() -> None:
     struck = Thing(1, 0.0, 0.0)
     striker = Thing(2, -16.0 - 5.3 * 3.0, 0.0, SPEED)

@@ -181,6 +181,9 @@ class Repairs:
             fresh = np.setdiff1d(here, space.rows)
             if now == begin or self._push_on(np.union1d(fresh, strayed), here, now):
                 self._come_to(again.here(now - 1), now)
+            else:
+                # They come anew: the space would go on pushing them from where they were in it.
+                space.remove(strayed)
             self._ring.put_back(now, here, columns)
             astray = again.astray[here]
             steady = [here[~astray]]
@@ -191,7 +194,9 @@ class Repairs:
             # Who has been pushed in this tick may not have touched in it whom it did.
             again.free(now)
             on = here[~again.off[here]]
-            strayed = on[self._ring.differs(now + 1, columns, on)]
+            elsewhere = on[self._ring.differs(now + 1, columns, on)]
+            pushed = np.intersect1d(on, self._ring.strangers(now + 1, space.pairs))
+            strayed = np.union1d(elsewhere, pushed)
             self._ring.forget_leaving(now + 1, here[astray])
             moved = here[again.off[here]]
             again.astray[moved] = self._ring.replace(now + 1, columns, moved)

@@ -100,6 +100,20 @@ class Ring:
         found = np.concatenate([b[np.isin(a, rows)], a[np.isin(b, rows)]])
         return np.unique(found[self.since[found] < tick])
 
+    def strangers(self, tick: int, pairs: Ints) -> Ints:
+        """Tell who of some pairs did not touch each other in a tick: int64[n] rows, ascending.
+
+        Args:
+            tick: it.
+            pairs: int64[2, n].
+        """
+        # Rows are below 2^31.
+        one, known = (
+            np.min(some, axis=0) << 32 | np.max(some, axis=0)
+            for some in (pairs, self._pairs[tick % len(self._pairs)])
+        )
+        return np.unique(pairs[:, ~np.isin(one, known)])
+
     def replace(self, tick: int, columns: Columns, rows: Ints) -> NDArray[np.bool_]:
         """Take down where bodies are after a tick that was simulated again.
 
