@@ -7,14 +7,14 @@ from sidereal.games.frontier.asteroids import ASTEROID, belt, rocks
 from sidereal.games.frontier.behaviours.flying import bots
 from sidereal.games.frontier.fight.armour import armour
 from sidereal.games.frontier.fight.guns import guns
-from sidereal.games.frontier.fight.missiles import SIGHT, missiles
+from sidereal.games.frontier.fight.missiles import missiles
 from sidereal.games.frontier.fight.shots import shots
 from sidereal.games.frontier.fight.wrecks import wrecks
 from sidereal.games.frontier.homes import home
 from sidereal.games.frontier.ore.books import books
 from sidereal.games.frontier.ore.breaking import breaking
 from sidereal.games.frontier.ore.cargo import LUMP, cargo
-from sidereal.games.frontier.ore.growth import growth
+from sidereal.games.frontier.ore.growth import SIGHT, growth
 from sidereal.games.frontier.ships import flight
 from sidereal.games.frontier.talking import talk
 from sidereal.games.frontier.trade.docking import docking
@@ -57,5 +57,5 @@ game = Game(
         bots,
         docking,  # last of those that move ships: it holds them still
     ],
-    ghost_range=SIGHT,
+    ghost_range=SIGHT,  # the farthest that any system looks
 )

@@ -1,7 +1,7 @@
 """Growth: where nobody looks, rocks come again, and crumbs of rocks fall to dust.
 
 Shards see who is where: now and then each of them proposes a place for a rock that is far from all
-ships, and one of its smallest rocks that is, too. The authority knows the books: it makes a rock
+players, and one of its smallest rocks that is, too. The authority knows the books: it makes a rock
 only of what the others have lost, and ends a small one only while there are too many. So neither
 the mass nor the count of the rocks goes far from where they began.
 """
@@ -22,16 +22,18 @@ from sidereal.games.frontier.asteroids import (
     TURN_SPEED_MAX,
 )
 from sidereal.games.frontier.ore.books import Books, missing
-from sidereal.games.frontier.ore.cargo import Hold
 from sidereal.games.frontier.ore.pieces import GRAIN
+from sidereal.games.frontier.ships import SHIP
 from sidereal.games.frontier.worlds import DENSITY
 
-EVERY_S: Final = 5.0
+EVERY_S: Final = 3.0
 """How often a shard proposes a place, and a rock."""
-FAR: Final = 500.0
-"""World units from every ship."""
-AWAY: Final = 250.0
+FAR: Final = 450.0
+"""World units from every player's ship."""
+AWAY: Final = 100.0
 """How far from a rock that is there a new one comes at most, world units."""
+SIGHT: Final = FAR + AWAY
+"""How far beyond its sectors a shard has to see for that, world units."""
 SHIPS_AT_A_TIME: Final = 16
 """Ships of which it is looked at a time whether places are far from them."""
 PLACES: Final = 8
@@ -114,8 +116,8 @@ def _propose_place(step: Step, rocks: Indices) -> None:
 
 
 def _is_far(step: Step, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Tell which places are far from every ship that is seen from here, bool[n]."""
-    motion, ships = step[Motion], step.seen(Hold)
+    """Tell which places are far from the ships of all players, bool[n]."""
+    motion, ships = step[Motion], step.seen(SHIP)
     far = np.arange(len(x))
     # A few ships at a time: most places are near one of the first, and are not looked at again.
     for start in range(0, len(ships), SHIPS_AT_A_TIME):
