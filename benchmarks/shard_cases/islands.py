@@ -14,6 +14,7 @@ from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.message.shard import ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import NUMBERS_MAX
 from sidereal.replication.ownership.candidates import touching_of
 from sidereal.replication.ownership.grouping import Grouping
 from sidereal.replication.ownership.handover import decide_handovers
@@ -66,6 +67,7 @@ def measure_islands(ticks: int) -> float:
     owner = world.columns["shard"]
     owner[rows] = leases.holders_of(world.present(TICK).sector)
     grouping = Grouping(world, leases, shards, touching_of(declared.kinds))
+    room = np.zeros(NUMBERS_MAX + 1, np.int64)  # nobody leaves
     spent_s, decided = [], 0
     for tick in range(TICK, TICK + ticks):
         present = world.present(TICK + tick % DRIFT_TICKS)
@@ -74,7 +76,7 @@ def measure_islands(ticks: int) -> float:
             # Back where all of them began, and at home: nothing bounces here.
             owner[present.rows] = holder
         began = time.process_time()
-        grouped = grouping.group(present, holder, owner[present.rows], holder)
+        grouped = grouping.group(present, holder, owner[present.rows], holder, room)
         spent_s.append(time.process_time() - began)
         crossed = decide_handovers(
             present.rows, present.x, present.y, holder, owner[present.rows], leases, RULES

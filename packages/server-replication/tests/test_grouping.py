@@ -19,6 +19,7 @@ from sidereal.protocol.message.shard import ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import NUMBERS_MAX
 from sidereal.replication.ownership import discs
 from sidereal.replication.ownership.candidates import touching_of
 from sidereal.replication.ownership.grouping import Grouped, Grouping
@@ -86,14 +87,15 @@ class Rig:
         self.world.columns["shard"][rows] = owner
         return int(rows[0])
 
-    def group(self, rests: Sequence[int] = ()) -> Grouped:
+    def group(self, rests: Sequence[int] = (), room: int = 200) -> Grouped:
         self.tick += 1
         present = self.world.present(self.tick)
         owner = self.world.columns["shard"]
         holder = self.leases.holders_of(present.sector)
         owns = owner[present.rows]
         home = np.where(np.isin(present.rows, rests), owns, holder)
-        grouped = self.grouping.group(present, holder, owns, home)
+        rooms = np.full(NUMBERS_MAX + 1, room)
+        grouped = self.grouping.group(present, holder, owns, home, rooms)
         owner[grouped.changes.rows] = grouped.changes.after
         self.grouping.count_contacts(owner)
         self.grouping.cast_shadows(owner)
@@ -212,6 +214,47 @@ def test_beyond_a_cut_each_shard_has_shadows_and_nobody_changes_hands() -> None:
     assert rig.grouping.islands_split == 3
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_no_part_of_what_was_cut_goes_home(first: int) -> None:
+    rig = Rig(TWO, dataclasses.replace(LIMITS_HERE, island_members=6))
+    pile = [
+        rig.enter(SIZE + 300.0 + 12.0 * at, 500.0, owner)
+        for at, owner in enumerate([first] * 6 + [3 - first] * 6)
+    ]
+    for times in range(HOME_TICKS + 2):
+        assert not len(rig.group().changes.rows)
+        assert rig.grouping.islands_split == times + 1
+    assert rig.owner(*pile) == [first] * 6 + [3 - first] * 6
+
+
+@pytest.mark.parametrize("account", [ACCOUNT_NONE, 7])
+def test_what_a_shard_that_leaves_has_goes_with_what_it_touches(account: int) -> None:
+    rig = Rig(TWO)
+    piles = [
+        [rig.enter(SIZE + x + 12.0 * at, 500.0, 2, account=account) for at in range(3)]
+        for x in (100.0, 400.0, 700.0)
+    ]
+    passer = rig.enter(SIZE + 815.0, 800.0, 1, vx=-50.0)
+    met = rig.enter(SIZE + 800.0, 800.0, 2)
+    rig.leases.leave(2, {})
+    for gone in range(1, 4):
+        rig.group(room=1)
+        # Whom somebody is about to touch at once; of all else one, with what it touches.
+        assert rig.owner(passer, met) == [1, 1]
+        owners = [set(rig.owner(*pile)) for pile in piles]
+        assert sorted(owners, key=min) == [{1}] * gone + [{2}] * (3 - gone)
+
+
+@pytest.mark.parametrize("radius", [RADIUS, 40.0])
+def test_nothing_joins_an_island_that_is_where_nobody_may_simulate_anything(radius: float) -> None:
+    rig = Rig({(0, 0): 1})
+    rig.leases.withhold([(1, 0)])
+    withheld = rig.enter(SIZE + radius + 6.5, 500.0, SHARD_NONE, radius=radius)
+    ship = rig.enter(SIZE - 8.0, 500.0, 1, vx=50.0)
+    rig.group()
+    assert rig.owner(withheld, ship) == [SHARD_NONE, 1]
+
+
 def test_an_island_goes_home_when_nothing_has_held_it_for_a_while() -> None:
     rig = Rig(TWO)
     one, other = rig.enter(SIZE - 10.0, 500.0, 1), rig.enter(SIZE + 2.0, 500.0, 1)
@@ -267,7 +310,8 @@ def test_what_overlaps_under_two_owners_is_counted() -> None:
     owner = rig.world.columns["shard"]
     owner[one] = 3 - owner[one]
     holder = rig.leases.holders_of(present.sector)
-    rig.grouping.group(present, holder, owner[present.rows], holder)
+    room = np.zeros(NUMBERS_MAX + 1, np.int64)
+    rig.grouping.group(present, holder, owner[present.rows], holder, room)
     rig.grouping.count_contacts(owner)
     assert rig.grouping.cross_shard_contacts == 1
 

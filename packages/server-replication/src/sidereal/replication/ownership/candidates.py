@@ -5,6 +5,10 @@ them is a **guest**: outside of its owner's sectors. So whoever is so near to su
 may touch what is beyond is a candidate; and so is a guest, with what is in the cells around it.
 Large bodies are few, and reach farther: what is in the cells around them is looked at too, if they
 are near a border themselves.
+
+What a shard still has that is to leave (`draining`) goes to who leases its sectors a few at a time.
+Meanwhile it is nobody's here. Those whose turn it is are candidates, with what is in the cells
+around them; and so is whatever somebody simulates among the others.
 """
 
 from __future__ import annotations
@@ -78,6 +82,18 @@ class Outlook(NamedTuple):
         return 2.0 * (speed_max * self.horizon_s + float(slack) + RADIUS_USUAL)
 
 
+class Drained(NamedTuple):
+    """What shards still have that are to leave.
+
+    Attributes:
+        all: bool[n], of what is present.
+        due: int64[k], those of them whose turn it is to change hands, and where they are.
+    """
+
+    all: np.ndarray
+    due: np.ndarray
+
+
 class Candidates:
     """The candidates of one tick.
 
@@ -86,6 +102,7 @@ class Candidates:
         owner: uint16[n], who owns each; `SHARD_NONE` where no living shard does.
         holder: uint16[n], who leases the sector that each is in.
         guests: bool[n], who is outside of its owner's sectors.
+        drained: bool[n], whom a shard still has that is to leave.
     """
 
     def __init__(
@@ -96,11 +113,13 @@ class Candidates:
         present: Present,
         owner: np.ndarray,
         holder: np.ndarray,
+        drained: Drained,
     ) -> None:
         self.present = present
         self.owner = owner
         self.holder = holder
         self.guests = (owner != holder) & (owner != SHARD_NONE)
+        self.drained = drained.all
         self._world = world
         self._borders = borders
         self._outlook = outlook
@@ -114,9 +133,10 @@ class Candidates:
         # candidates; and who none but those near borders.
         self._reaches = np.zeros(len(owner))
         self._safe, self._inside = np.zeros((2, len(owner)), np.bool_)
+        goes = self._look_at_drained(drained)
         self._near = self._look_at_borders()
         self._look_around_large()
-        self.look_around(np.flatnonzero(self.guests), wholly=False)
+        self.look_around(np.union1d(np.flatnonzero(self.guests), goes), wholly=False)
 
     def find(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give the candidates that have bodies, with their families.
@@ -219,6 +239,20 @@ class Candidates:
         self._inside[at] = held & (away + reaches <= 0.5 * self._reach)
         return np.asarray(at)
 
+    def _look_at_drained(self, drained: Drained) -> np.ndarray:
+        """Find who may touch what a shard has that is to leave.
+
+        Returns:
+            int64[k], those whose turn it is to change hands, and what others simulate among all.
+        """
+        at = np.flatnonzero(drained.all)
+        if not len(at):
+            return at
+        beside = self._find_beside(at, self._reach)
+        goes = np.union1d(drained.due, beside[self.owner[beside] != SHARD_NONE])
+        self._there[goes] = True
+        return np.asarray(goes)
+
     def _reaches_of(self, at: np.ndarray) -> np.ndarray:
         """Tell how far some can come or touch within the horizon, world units: float64[k]."""
         reaches = self._reaches[at]
@@ -242,6 +276,8 @@ class Candidates:
             at, most = np.searchsorted(present.rows, rows), float(radius.max())
             away = self._borders.distances(present.group[at], present.x[at], present.y[at])
             at = at[(away <= self._reach + radius[rows]) | self.guests[at]]
+            # Where nobody may simulate anything nothing touches.
+            at = at[(self.owner[at] | self.holder[at]) != SHARD_NONE]
             self._there[at] = True
             self._there[self._find_beside(at, self._reach + 2.0 * most)] = True
 

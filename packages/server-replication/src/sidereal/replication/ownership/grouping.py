@@ -21,7 +21,7 @@ from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX
 from sidereal.replication.ownership.borders import NOBODY_SEEN, Borders
-from sidereal.replication.ownership.candidates import Candidates, Outlook, Touching
+from sidereal.replication.ownership.candidates import Candidates, Drained, Outlook, Touching
 from sidereal.replication.ownership.handover import Handovers, are_clear
 from sidereal.replication.ownership.held import Held
 from sidereal.replication.ownership.islands import Bodies, Pairs, find_pairs, label
@@ -48,12 +48,17 @@ class Grouped(NamedTuple):
         changes: roots that change hands with their islands; of these,
         island: int64[n], which one; and
         touch_s: float64[n], in how many seconds two owners touch in it.
+        due: int64[k], rows whose turn it is to leave a shard that is to leave; before all others
+            that are alone.
+        due_s: float, in how many seconds the islands of these have to go.
     """
 
     bound: np.ndarray
     changes: Handovers
     island: np.ndarray
     touch_s: np.ndarray
+    due: np.ndarray
+    due_s: float
 
     def override(self, changes: Handovers) -> Handovers:
         """Let what islands do take the place of what would follow from the leases."""
@@ -69,13 +74,14 @@ class Grouped(NamedTuple):
             int64[n], the first of these that each goes together with, and float64[n], in how many
             seconds it has to; infinity where nothing touches.
         """
-        first, touch_s = np.arange(len(rows)), np.full(len(rows), np.inf)
+        first = np.arange(len(rows))
+        touch_s = np.where(np.isin(rows, self.due), self.due_s, np.inf)
         order = np.argsort(self.changes.rows)
         if len(order):
             at = np.searchsorted(self.changes.rows, rows, sorter=order)
             at = order[np.minimum(at, len(order) - 1)]
             moves = np.flatnonzero(self.changes.rows[at] == rows)
-            touch_s[moves] = self.touch_s[at[moves]]
+            touch_s[moves] = np.minimum(touch_s[moves], self.touch_s[at[moves]])
             _, begins, island = np.unique(
                 self.island[at[moves]], return_index=True, return_inverse=True
             )
@@ -150,7 +156,12 @@ class Grouping:
         self._overlapping = np.empty((2, 0), np.int64)
 
     def group(
-        self, present: Present, holder: np.ndarray, owner: np.ndarray, home: np.ndarray
+        self,
+        present: Present,
+        holder: np.ndarray,
+        owner: np.ndarray,
+        home: np.ndarray,
+        room: np.ndarray,
     ) -> Grouped:
         """Find the islands, and decide who is to own them.
 
@@ -159,8 +170,10 @@ class Grouping:
             holder: uint16[n], who leases the sector that each is in.
             owner: uint16[n], who owns each.
             home: uint16[n], the holders, but of those that rest their owner.
+            room: int64[s], by the id of a shard, how many entities it may be given.
         """
-        candidates = self._candidates(present, holder, owner)
+        drained = self._drained(present, holder, owner, room)
+        candidates = self._candidates(present, holder, owner, drained)
         found, matters = self._find(candidates)
         owns = candidates.owner[found.at]
         cut = cut_large(
@@ -173,8 +186,9 @@ class Grouping:
         owns, before = owns[chosen].astype(np.int64), owner[at]
         net_id = self._world.columns.net_id[rows]
         rested = self._held.since(rows, net_id, present.tick) >= self._limits.home_ticks
-        several = np.bincount(cut.island, minlength=len(found.rows))[island] > 1
-        leaves = several & rested & candidates.guests[at] & (island == found.island[chosen])
+        size = np.bincount(cut.island, minlength=len(found.rows))[island]
+        whole = size == np.bincount(found.island)[found.island[chosen]]
+        leaves = (size > 1) & rested & candidates.guests[at] & whole
         leaves[leaves] = self._are_clear(candidates, at[leaves])
         mass = np.bincount(found.bodies.node, found.bodies.mass, len(found.rows))[chosen]
         says = self._have_say(rows, owns, island)
@@ -187,6 +201,8 @@ class Grouping:
             Handovers(rows[moves], before[moves], decided.owner[moves].astype(np.uint16)),
             island[moves],
             _touch_s(found, candidates, cut.island)[chosen[moves]],
+            present.rows[drained.due],
+            self.horizon_s,
         )
 
     def count_contacts(self, owner: np.ndarray) -> None:
@@ -204,16 +220,42 @@ class Grouping:
             self.shadows = found.seen
             self.shadows_left_out += found.left_out
 
-    def _candidates(self, present: Present, holder: np.ndarray, owner: np.ndarray) -> Candidates:
-        self._note_links(present.tick)
-        age_s = np.zeros(NUMBERS_MAX + 1)
+    def _drained(
+        self, present: Present, holder: np.ndarray, owner: np.ndarray, room: np.ndarray
+    ) -> Drained:
+        """Find what shards have that are to leave, and of that whose turn it is.
+
+        Pilots' come first, then cell by cell: so little of what still waits is near what does not.
+        """
+        drained = (owner != SHARD_NONE) & (self._living().take(owner) == SHARD_NONE)
+        drained &= holder != SHARD_NONE
+        at = np.flatnonzero(drained)
+        if not len(at):
+            return Drained(drained, at)
+        rows = present.rows[at]
+        flown = self._world.account[self._world.families.root[rows]] != ACCOUNT_NONE
+        order = np.lexsort((present.group[at], ~flown, holder[at]))
+        after = holder[at[order]]
+        place = np.arange(len(at)) - np.searchsorted(after, after)
+        return Drained(drained, at[order[place < room[after]]])
+
+    def _living(self) -> np.ndarray:
+        """Give the shards that may hold leases, uint16 by their id; of others `SHARD_NONE`."""
         living = np.full(NUMBERS_MAX + 1, SHARD_NONE, np.uint16)
         living[list(self._leases.shards)] = self._leases.shards
+        return living
+
+    def _candidates(
+        self, present: Present, holder: np.ndarray, owner: np.ndarray, drained: Drained
+    ) -> Candidates:
+        self._note_links(present.tick)
+        age_s = np.zeros(NUMBERS_MAX + 1)
         for shard in self._shards.shards:
             behind_s = (present.tick - shard.newest_tick) * self._world.rules.tick_s
             age_s[shard.shard] = min(max(behind_s, 0.0), self.horizon_s)
         outlook = Outlook(self.horizon_s, age_s, self._touching)
-        return Candidates(self._world, self._borders, outlook, present, living.take(owner), holder)
+        owner = self._living().take(owner)
+        return Candidates(self._world, self._borders, outlook, present, owner, holder, drained)
 
     def _note_links(self, tick: int) -> None:
         """Look ahead a little farther than a decision needs to reach all shards."""
@@ -303,7 +345,7 @@ def _split_of(found: _Found, cut: Cut, candidates: Candidates) -> Split:
 
 
 def _matter(found: _Found, candidates: Candidates) -> np.ndarray:
-    """Tell whose islands have two owners, or guests: bool[k].
+    """Tell whose islands have two owners, guests, or what a shard has that is to leave: bool[k].
 
     Whom nobody owns goes to who leases its sector, unless its island has another owner.
     """
@@ -313,6 +355,8 @@ def _matter(found: _Found, candidates: Candidates) -> np.ndarray:
     counts = np.zeros(len(found.rows), np.bool_)
     counts[found.island[a[goes_to[a] != goes_to[b]]]] = True
     counts[found.island[goes_to != holder]] = True
+    drained = candidates.drained[found.at]
+    counts[found.island[a[drained[a] | drained[b]]]] = True
     return np.asarray(counts[found.island])
 
 

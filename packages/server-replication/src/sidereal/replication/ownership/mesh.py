@@ -168,7 +168,10 @@ class Mesh:
         self._announce(self.balance.decide(present), present.tick)
         holder = self._lease_space(present)
         home = self.balance.hold(present, holder)
-        grouped = self.grouping.group(present, holder, owner[present.rows], home)
+        room = np.zeros(NUMBERS_MAX + 1, np.int64)
+        for shard in self._shards.shards:
+            room[shard.shard] = self._shards.room_of(shard, present.tick)
+        grouped = self.grouping.group(present, holder, owner[present.rows], home, room)
         roots = np.flatnonzero(self._world.families.up[present.rows] == NOBODY)
         changes = decide_handovers(
             present.rows[roots],
@@ -180,7 +183,7 @@ class Mesh:
             self._world.rules,
         )
         changes = join_stray(grouped.override(changes), self._world.families, owner)
-        changes = self._wait_for_room(self._add_lost(changes), grouped, present.tick)
+        changes = self._wait_for_room(self._add_lost(changes), grouped, room)
         self._count(changes, present)
         if len(changes.rows):
             self._change_hands(changes, present)
@@ -266,15 +269,13 @@ class Mesh:
         owner = columns["shard"][rows]
         return changes.and_(Handovers(rows, owner, owner))
 
-    def _wait_for_room(self, changes: Handovers, grouped: Grouped, tick: int) -> Handovers:
+    def _wait_for_room(self, changes: Handovers, grouped: Grouped, room: np.ndarray) -> Handovers:
         """Keep those who change hands now; the others are decided anew in the next tick."""
         self.waiting_rows = changes.rows[:0]
         if not len(changes.rows):
             return changes
-        room = np.zeros(NUMBERS_MAX + 1, np.int64)
         room_of_pilots = np.zeros(NUMBERS_MAX + 1, np.int64)
         for shard in self._shards.shards:
-            room[shard.shard] = self._shards.room_of(shard, tick)
             room_of_pilots[shard.shard] = self.answers.room_of(shard)
         families = self._world.families
         moved = take_along(changes, families, self._world.columns["shard"])
