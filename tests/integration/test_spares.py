@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.limits import SHARD_SLOTS_MAX
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.shard import Drain, ShardChannel
 from sidereal.replication.links.states import ShardState
@@ -147,6 +148,20 @@ def test_a_spare_waits_although_a_shard_has_drained(troupe: Troupe) -> None:
     spare = troupe.shard("shard-3", spare=True, ticks=8)
     assert state_of(troupe, spare) is ShardState.SPARE
     assert troupe.shard("shard-2", ticks=8).sectors
+
+
+def test_who_gets_the_number_of_one_that_is_forgotten_does_not_wait_in_its_stead() -> None:
+    troupe = Troupe(rocks(8, sectors=2))
+    _, gone, _ = (troupe.shard(n, ticks=6, spare=n == "pod-c") for n in ("pod-a", "pod-b", "pod-c"))
+    say_farewell(troupe, gone)
+    troupe.run(3)
+    numbers = troupe.core.shards.shards._numbers
+    numbers |= {f"pod-{number}": number for number in range(4, SHARD_SLOTS_MAX + 1)}
+    stranger = troupe.shard("pod-z", ticks=6)
+    found = troupe.core.shards.shards.named("pod-z")
+    assert found is not None
+    assert found.shard == 2
+    assert state_of(troupe, stranger) is ShardState.SERVING
 
 
 def test_a_spare_alone_serves_and_the_next_one_waits_in_its_stead(troupe: Troupe) -> None:

@@ -27,7 +27,7 @@ class Link:
 
     def __init__(self) -> None:
         self.shard = SimpleNamespace(
-            peer=5, shard=1, newest_tick=0, waits_until=-1, has_answered=False
+            peer=5, shard=1, heard_at=0.0, waits_until=-1, has_answered=False
         )
         self.fenced = False
 
@@ -61,7 +61,7 @@ def fenced_at(silent: Iterable[int], answers: Iterable[int] = ()) -> int | None:
     for tick in range(TICKS):
         pilot.newest_seq += 1
         if tick not in silent:
-            link.shard.newest_tick = tick
+            link.shard.heard_at = tick * 0.05
         if tick in answers:
             columns["input_seq"][0] = pilot.newest_seq
         judge.fence_idle(tick, tick * 0.05)

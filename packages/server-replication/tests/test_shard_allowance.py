@@ -20,7 +20,8 @@ from sidereal.protocol.message.codec import ASKED_ROW, encode_message
 from sidereal.protocol.message.shard import Asked, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.proposals import encode_proposals
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, Limits
+from sidereal.replication.links.limits import ShardLinkLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX
 from sidereal.replication.links.volume import Volume
@@ -68,10 +69,11 @@ class Line:
 class Rig:
     """A shard that simulates one rock, and what comes of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
         self.line = Line()
+        endpoint = cast(ServerEndpoint, self.line)
         self.link = ShardLink(
-            cast(ServerEndpoint, self.line), SCHEMA, RULES, 0.0, spawning=False, actions=ACTIONS
+            endpoint, SCHEMA, RULES, 0.0, spawning=False, actions=ACTIONS, limits=limits
         )
         self.tick, self.now = 100, 0.0
         self.taken = 0
@@ -132,6 +134,17 @@ def test_a_shard_that_asks_far_too_often_is_fenced() -> None:
             break
     assert rig.link.dropped["too_many"] > 0
     assert rig.line.closed == [CloseReason.FENCED]
+
+
+def test_no_proposal_that_was_acked_is_left_out_and_who_sends_too_many_is_fenced() -> None:
+    rig = Rig(Limits(shards=ShardLinkLimits(proposals=4)))
+    for _ in range(4):
+        rig.simulate(times=0)
+    shard = rig.link.shards.of_peer(PEER)
+    assert shard is not None
+    assert (len(shard.proposals), rig.line.closed) == (4, [])
+    rig.simulate(times=0)
+    assert rig.line.closed == [CloseReason.CHANNEL_OVERFLOW]
 
 
 def test_room_is_made_for_as_many_messages_as_calls_can_take() -> None:

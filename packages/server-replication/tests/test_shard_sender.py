@@ -121,6 +121,32 @@ def test_rows_to_a_shard_arrive_whatever_their_number(
     check()
 
 
+def test_of_a_sector_that_changes_hands_twice_in_a_tick_only_the_last_is_told_it_has_it() -> None:
+    sender = Sender()
+    other = ShardHello(bytes(16), "two", bytes(16), 1, 1, bytes(16), spare=False)
+    taker = sender.shards.add(2, other, 0.0)
+    there, back = (3, 0), (4, 0)
+    sender.send_leases(
+        [
+            LeaseChange(there, 0, 1, 5),
+            LeaseChange(back, 1, 2, 6),
+            LeaseChange(there, 1, 2, 7),
+            LeaseChange(back, 2, 1, 8),
+        ],
+        7,
+    )
+    heard = {shard.name: [*map(_lease_of, shard.outbox)] for shard in (sender.shard, taker)}
+    assert heard == {
+        "one": [("Revoke", [(4, 0, 2, 6), (3, 0, 2, 7)]), ("Grant", [(4, 0, 1, 8)])],
+        "two": [("Revoke", [(4, 0, 1, 8)]), ("Grant", [(3, 0, 2, 7)])],
+    }
+
+
+def _lease_of(body: bytes) -> tuple[str, list[tuple[int, ...]]]:
+    message: Any = decode_authority_untrusted(ShardChannel.LEASE, body)
+    return type(message).__name__, np.frombuffer(message.rows, LEASE_ROW).tolist()
+
+
 def test_ships_are_given_with_all_inputs_of_all_pilots() -> None:
     sender, count = Sender(), 1100
     records = np.zeros(count, BASE_SCHEMA.full_record)

@@ -32,7 +32,7 @@ LEADS: dict[ShardState, dict[ShardSignal, ShardState]] = {
 
 
 def shard(state: ShardState = ShardState.JOINING) -> Shard:
-    return Shard(1, 1, "shard-1", heard_at=0.0, state=state)
+    return Shard(1, 1, "shard-1", heard_at=0.0, state=state, newest_tick_max=9)
 
 
 @pytest.mark.parametrize(("state", "signal"), [*product(ShardState, ShardSignal)])
@@ -54,6 +54,14 @@ def test_a_shard_serves_when_it_has_proposed_something() -> None:
     one = shard()
     one.receive_proposal([], 5, 1.0)
     assert one.state is ShardState.SERVING
+
+
+def test_a_tick_that_no_clock_has_reached_is_not_believed() -> None:
+    one = shard()
+    for at, tick in enumerate([5, 10, 0xFFFF_FFFF, 4, 9]):
+        one.receive_proposal([], tick, float(at))
+        assert one.heard_at == at
+    assert (one.newest_tick, one.arrived_at) == (9, 4.0)
 
 
 def test_a_shard_that_is_to_leave_goes_on_proposing_and_stays_so() -> None:

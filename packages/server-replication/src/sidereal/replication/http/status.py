@@ -224,7 +224,6 @@ def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> d
         "cpu_percent": load.cpu_permille / 10 if load else None,
         "private_mb": round(load.private_bytes / 1e6, 1) if load else None,
         "newest_tick": shard.newest_tick,
-        "proposals_dropped": shard.proposals_dropped,
         "slowest": load.slowest or None if load else None,
         "slowest_ms": load.slowest_us / 1000 if load and load.slowest else None,
     }

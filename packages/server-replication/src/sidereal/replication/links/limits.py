@@ -125,7 +125,7 @@ class ShardLinkLimits:
             more is closed.
         wholes_per_tick: entities that a shard may propose as a whole in a tick, those that it sends
             again included.
-        proposals: messages of one shard kept for one tick; the oldest are dropped and counted.
+        proposals: messages of one shard kept for one tick; who sends more is fenced.
         events_per_tick: of a shard that happen; more is dropped and counted.
         events_saved_ticks: what came late may come at once, so many ticks of it.
         events_remembered: by their numbers, so that none happens twice; one that comes so far
@@ -158,7 +158,7 @@ class ShardLinkLimits:
     barred_names: int = 256
     inbox: int = 256
     wholes_per_tick: int = 500
-    proposals: int = 4096
+    proposals: int = 16_384
     events_per_tick: int = EVENTS_PER_TICK_MAX
     events_saved_ticks: int = 20
     events_remembered: int = 1 << 16

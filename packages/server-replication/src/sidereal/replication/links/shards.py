@@ -54,8 +54,10 @@ class Shard:
         state: how far it has come; see `states`.
         dismissed: whether it was told that it may leave.
         fenced_why: why its session was closed by us, for people.
+        known: whether it has had its id under its name before.
         heard_at: when its newest proposal came, monotonic seconds.
-        newest_tick: tick of its newest proposal.
+        newest_tick: tick of its newest proposal, of those up to `newest_tick_max`: no clock is
+            farther ahead.
         arrived_at: when the first proposal of that tick came; before the first one, its hello.
         proposals: what was proposed since the last tick, oldest first: runs of messages.
         acked: tags of ghost messages that have arrived there since the last tick.
@@ -95,10 +97,11 @@ class Shard:
     state: ShardState = ShardState.JOINING
     dismissed: bool = False
     fenced_why: str = ""
+    known: bool = False
     newest_tick: int = -1
+    newest_tick_max: int = -1
     arrived_at: float = 0.0
     proposals: list[list[Rows]] = field(default_factory=list)
-    proposals_dropped: int = 0
     acked: list[int] = field(default_factory=list)
     events: Numbers = field(default_factory=lambda: Numbers(1))
     quota: Quota = field(default_factory=lambda: Quota(0, 0))
@@ -149,11 +152,8 @@ class Shard:
         self.apply(ShardSignal.PROPOSES)
         # After a stall of ours it has time until then, whatever it still sends.
         self.heard_at = max(self.heard_at, now)
-        if tick > self.newest_tick:
+        if self.newest_tick < tick <= self.newest_tick_max:
             self.newest_tick, self.arrived_at = tick, now
-        if len(self.proposals) >= self.limits.proposals:
-            del self.proposals[0]
-            self.proposals_dropped += 1
         self.proposals.append(runs)
 
     def take_proposals(self) -> list[Rows]:
@@ -248,12 +248,14 @@ class Shards:
 
         One that comes back under its name gets its former id; `shard-3` gets 3 if that is free.
         """
+        known = hello.name in self._numbers
         number = self._numbers.get(hello.name, 0) or self._choose_number(hello.name)
         self._numbers[hello.name] = number
         shard = Shard(
             number,
             peer,
             hello.name,
+            known=known,
             heard_at=now,
             arrived_at=now,
             incarnation=hello.incarnation,

@@ -61,14 +61,22 @@ class ShardSender:
         return max(0, min(of_tick, self._pace.adopting_records - shard.adopting))
 
     def send_leases(self, changes: list[LeaseChange], tick: int) -> None:
-        """Tell shards which sectors they have got and lost; the losses first."""
+        """Tell shards which sectors they have got and lost; the losses first.
+
+        Of a sector that changes hands more than once only the last one is told that it has got it.
+        """
+        last = {c.sector: c.epoch for c in changes}
         for shard in self.shards:
             lost = [(c.sector, c.after, c.epoch) for c in changes if c.before == shard.shard]
             shard.lost_at = tick if lost else shard.lost_at
             for rows in _pieces(lease_rows(lost), self._limits.rows_per_message):
                 self._post(shard, Revoke(tick, rows.tobytes()))
         for shard in self.shards:
-            got = [(c.sector, c.after, c.epoch) for c in changes if c.after == shard.shard]
+            got = [
+                (c.sector, c.after, c.epoch)
+                for c in changes
+                if c.after == shard.shard and c.epoch == last[c.sector]
+            ]
             for rows in _pieces(lease_rows(got), self._limits.rows_per_message):
                 self._post(shard, Grant(tick, rows.tobytes()))
 

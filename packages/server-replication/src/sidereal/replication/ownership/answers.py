@@ -78,15 +78,15 @@ class Answers:
         self._clients = clients
         self._asked: dict[int, _Asked] = {}
         self._waiting: Counter[int] = Counter()
-        # Tick of the newest proposal of each shard, by session, when it was looked last.
-        self._heard: dict[int, int] = {}
+        # When each shard's newest proposal had come, by session, when it was looked last.
+        self._heard: dict[int, float] = {}
 
     def fence_idle(self, tick: int, now: float) -> None:
         """Fence the shards that have left a pilot without an answer; once per tick."""
         asked, self._asked = self._asked, {}
         self._waiting.clear()
         heard = self._heard
-        self._heard = {shard.peer: shard.newest_tick for shard in self._shards.shards}
+        self._heard = {shard.peer: shard.heard_at for shard in self._shards.shards}
         pilots = [p for p in self._clients.players if p.net_id != NET_ID_NONE]
         rows = self._world.columns.rows_of(np.array([p.net_id for p in pilots], np.int64))
         owners = self._world.columns["shard"][rows].tolist()
@@ -112,7 +112,7 @@ class Answers:
             elif newest > before.newest:
                 before.newest = newest
                 before.asked_ticks += 1
-            before.silent_ticks += shard.newest_tick == heard.get(shard.peer)
+            before.silent_ticks += shard.heard_at == heard.get(shard.peer)
             self._asked[player.net_id] = before
             self._waiting[shard.peer] += waits
             since = max(before.since, shard.waits_until)

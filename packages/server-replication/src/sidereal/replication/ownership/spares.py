@@ -53,6 +53,10 @@ class Spares:
         number = shard.shard
         if number in self._leases.shards:
             return self._leases.renew(number)
+        if not shard.known:
+            # Whoever had its number before has been forgotten.
+            self._replaced.discard(number)
+            self._leases.forget(number)
         self._died.discard(number)
         if number not in self._leases.left:
             if self._called_early and not shard.spare and number not in self._replaced:

@@ -74,8 +74,7 @@ SHARD_COLUMNS: Final = (
     Column("cpu", True, 1),
     Column("own MB", True, 7),
     Column("late ticks", True, 8),
-    Column("dropped", True, 9),
-    Column("pid", True, 10),
+    Column("pid", True, 9),
 )
 SECTOR_COLUMNS: Final = (
     Column("sector"),
@@ -185,7 +184,6 @@ def _shard_rows(picture: Picture) -> list[Row]:
         p50, p99 = shard["step_ms"]["p50"], shard["step_ms"]["p99"]
         lost, late = "lost_s" in shard, status["tick"] - shard["newest_tick"]
         cpu = shard["cpu_percent"]
-        dropped = shard["proposals_dropped"]
         style = marks.DIM if lost else marks.PLAIN
         cells = (
             Cell(owner_text(shard["id"], shard["name"]), f"{shard['id']:05}"),
@@ -202,7 +200,6 @@ def _shard_rows(picture: Picture) -> list[Row]:
             Cell(marks.say(marks.BLANK if cpu is None else f"{cpu:.0f} %", style), cpu or 0.0),
             _count(shard["private_mb"], style),
             _count(late, marks.DIM if lost else marks.judge(late, 4, 20)),
-            _count(dropped, marks.WARN if dropped else marks.DIM),
             Cell(marks.say(str(shard["pid"]), style), shard["pid"]),
         )
         rows.append(Row(shard["id"], cells))
