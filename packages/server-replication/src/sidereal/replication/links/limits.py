@@ -125,7 +125,8 @@ class ShardLinkLimits:
             more is closed.
         wholes_per_tick: entities that a shard may propose as a whole in a tick, those that it sends
             again included.
-        proposals: messages of one shard kept for one tick; who sends more is fenced.
+        proposals: messages of one shard kept for one tick; who sends more is fenced, for it has an
+            ack of each by then.
         events_per_tick: of a shard that happen; more is dropped and counted.
         events_saved_ticks: what came late may come at once, so many ticks of it.
         events_remembered: by their numbers, so that none happens twice; one that comes so far

@@ -105,8 +105,7 @@ class ShardLink(ShardSender):
         self._barred: dict[str, float] = {}
         self._attended_at = now
         # The other half is for its lead, and for what it takes to follow a clock that slips.
-        self._future_ticks = limits.proposals.future_ticks
-        self._late_s_max = self._future_ticks / 2 * rules.tick_s
+        self._late_s_max = limits.proposals.future_ticks / 2 * rules.tick_s
         self._volume = Volume(schema, self._limits, spawning=spawning, actions=actions)
         # Asks that came while we stood still have room beside all else.
         asks = self._limits.allowed_share * self._volume.asks * rules.tick_hz
@@ -139,7 +138,6 @@ class ShardLink(ShardSender):
         stalled_s, self._attended_at = now - self._attended_at, now
         for shard in self.shards:
             shard.note_late(tick, now, self._late_s_max, self._rules.tick_s)
-            shard.newest_tick_max = max(tick, shard.ahead_until) + self._future_ticks
             if stalled_s > self._limits.stall_s:
                 shard.note_stall(tick, now, stalled_s, self._rules.tick_s)
 
@@ -241,7 +239,6 @@ class ShardLink(ShardSender):
             if shard is not None:
                 tick, runs = decode_proposal_untrusted(self._schema, event.message)
                 shard.receive_proposal(runs, tick, now)
-                # None can be left out: the shard has an ack of each by now.
                 if len(shard.proposals) > self._limits.proposals:
                     self.fence(shard, CloseReason.CHANNEL_OVERFLOW, now, "it proposes too much")
             return
@@ -318,12 +315,10 @@ class ShardLink(ShardSender):
             return False
         if barred_s > 0:
             self.dropped["barred"] += 1
-            reason, text = (
-                CloseReason.FENCED,
-                (
-                    "a shard of this name was fenced for what it sent, or for leaving its pilots "
-                    f"without an answer; it may come back in {math.ceil(barred_s)} s"
-                ),
+            reason = CloseReason.FENCED
+            text = (
+                "a shard of this name was fenced for what it sent, or for leaving its pilots "
+                f"without an answer; it may come back in {math.ceil(barred_s)} s"
             )
         elif (
             older is not None
@@ -356,7 +351,6 @@ class ShardLink(ShardSender):
         self._barred.pop(hello.name, None)
         shard = self.shards.add(peer, hello, now)
         shard.messages.at = shard.adopting_since = now
-        shard.newest_tick_max = tick + self._future_ticks
         shard.note_beat(tick, now, self._rules.tick_s)
         self._allow(shard, 0.0)
         self._post(shard, ShardWelcome(shard.shard, self._rules, tick))

@@ -140,6 +140,7 @@ class Shard:
         late_s = now - tick * tick_s - min(self.begins)
         if late_s > late_s_max:
             self.ahead_until = max(self.ahead_until, tick + math.ceil(late_s / tick_s))
+        self.newest_tick_max = max(tick, self.ahead_until) + round(2 * late_s_max / tick_s)
 
     def note_stall(self, tick: int, now: float, stalled_s: float, tick_s: float) -> None:
         """Note that our clock stood still: the shard went on, and waits for us."""
