@@ -145,6 +145,7 @@ def test_no_proposal_that_was_acked_is_left_out_and_who_sends_too_many_is_fenced
     assert (len(shard.proposals), rig.line.closed) == (4, [])
     rig.simulate(times=0)
     assert rig.line.closed == [CloseReason.CHANNEL_OVERFLOW]
+    assert rig.link.dropped == {"too_many": 1}
 
 
 def test_room_is_made_for_as_many_messages_as_calls_can_take() -> None:

@@ -22,10 +22,7 @@ from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
-from sidereal.protocol.message.codec import (
-    decode_shard_untrusted,
-    encode_message,
-)
+from sidereal.protocol.message.codec import decode_shard_untrusted, encode_message
 from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
     Adopted,
@@ -40,9 +37,7 @@ from sidereal.protocol.message.shard import (
     ShardWelcome,
 )
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.proposals import (
-    decode_proposal_untrusted,
-)
+from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard
@@ -240,6 +235,7 @@ class ShardLink(ShardSender):
                 tick, runs = decode_proposal_untrusted(self._schema, event.message)
                 shard.receive_proposal(runs, tick, now)
                 if len(shard.proposals) > self._limits.proposals:
+                    self.dropped["too_many"] += 1
                     self.fence(shard, CloseReason.CHANNEL_OVERFLOW, now, "it proposes too much")
             return
         message = decode_shard_untrusted(event.channel, event.message)
