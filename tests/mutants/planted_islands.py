@@ -10,7 +10,7 @@ from mutant import Mutant, any_plan, with_fault
 
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership import owners
-from sidereal.replication.ownership.candidates import Candidates, Outlook
+from sidereal.replication.ownership.candidates import Candidates, Drained, Outlook
 from sidereal.replication.ownership.grouping import Grouped, Grouping
 from sidereal.replication.ownership.held import Held
 from sidereal.replication.ownership.islands import label
@@ -36,6 +36,17 @@ def only_the_end_of_the_horizon_counts(patch: pytest.MonkeyPatch) -> None:
         f"{OWNERSHIP}.islands.closest_at",
         lambda along, _, horizon_s: np.full(len(along), horizon_s),
     )
+
+
+def what_is_to_leave_goes_by_itself(patch: pytest.MonkeyPatch) -> None:
+    """What a shard has that drains follows the leases, whatever it touches."""
+    drained = Grouping._drained
+
+    def nobody(self: Grouping, *args: Any) -> Drained:
+        found = drained(self, *args)
+        return Drained(np.zeros_like(found.all), found.due[:0])
+
+    patch.setattr(Grouping, "_drained", nobody)
 
 
 def guests_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
@@ -145,6 +156,7 @@ def islands_go_to_who_has_proven_nothing(patch: pytest.MonkeyPatch) -> None:
 MUTANTS: Final = (
     Mutant(who_is_apart_now_never_meets, ("Islands",), any_plan),
     Mutant(only_the_end_of_the_horizon_counts, ("Islands",), any_plan),
+    Mutant(what_is_to_leave_goes_by_itself, ("Islands",), with_fault(Kind.SHARD_DRAINS)),
     Mutant(guests_are_not_looked_at, ("Islands",), any_plan),
     Mutant(only_the_two_that_touch_move, ("Islands",), any_plan),
     Mutant(islands_are_decided_a_tick_late, ("Islands",), any_plan),

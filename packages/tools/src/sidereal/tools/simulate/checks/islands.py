@@ -4,6 +4,7 @@ After every tick, as committed:
 
 * no two owners have entities that may touch within the horizon, but for those that wait until their
   new owner has room, and those between which an island was cut because it is too large;
+* of what a shard that is to leave has, whatever may touch goes together, but for what was cut;
 * who changes hands has a higher epoch than before;
 * a guest that touches nothing and is clear of the border is at home soon, unless it rests since its
   sector has gone to another shard;
@@ -21,6 +22,7 @@ import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.space.sectors import pack_sector
+from sidereal.replication.links.states import ShardState
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.borders import EDGE_SLACK, Sector, is_clear, leases_of
 from sidereal.tools.simulate.checks.meetings import Meetings, find_meetings, living_owners
@@ -64,6 +66,7 @@ class Islands:
         self._note_left_behind(core)
         meetings = find_meetings(cluster, core)
         yield from self._judge_owners(cluster, core, meetings)
+        yield from self._judge_drains(cluster, core, meetings)
         yield from self._judge_moves(cluster, core, meetings)
         yield from self._judge_guests(cluster, core, meetings)
         columns = core.world.columns
@@ -108,14 +111,38 @@ class Islands:
         waits = np.isin(rows, core.mesh.waiting_rows)
         waiting = apart & (waits | waits[:, None])
         cluster.exercised["meetings that wait"] += int(np.triu(waiting).sum())
+        yield from self._find_torn(cluster, core, rows, apart & ~waiting)
+
+    def _find_torn(
+        self, cluster: Cluster, core: Replicator, rows: np.ndarray, apart: np.ndarray
+    ) -> Iterator[str]:
+        """Tell of pairs that are apart, bool[n, n], but not of those that were cut."""
+        columns = core.world.columns
         cut = {frozenset(pair) for pair in core.mesh.grouping.cut.T.tolist()}
-        for a, b in np.argwhere(np.triu(apart & ~waiting)).tolist():
+        for a, b in np.argwhere(np.triu(apart)).tolist():
             pair = rows[[a, b]]
             if frozenset(pair.tolist()) in cut:
                 cluster.exercised["meetings that were cut"] += 1
                 continue
-            ids = core.world.columns.net_id[pair].tolist()
-            yield f"{ids} may touch, and are simulated by {owner[[a, b]].tolist()}"
+            ids, owner = columns.net_id[pair].tolist(), columns["shard"][pair].tolist()
+            yield f"{ids} may touch, and are simulated by {owner}"
+
+    def _judge_drains(
+        self, cluster: Cluster, core: Replicator, meetings: Meetings
+    ) -> Iterator[str]:
+        """What a shard that is to leave has goes with what it may touch."""
+        rows, columns = meetings.rows, core.world.columns
+        leaving = [s.shard for s in core.shards.shards if s.state is ShardState.DRAINING]
+        if not leaving:
+            return
+        nobody = SHARD_NONE, 0
+        was = np.array([self._before.get(i, nobody)[0] for i in columns.net_id[rows].tolist()])
+        together = meetings.sure & (was == was[:, None]) & np.isin(was, leaving)
+        owner = columns["shard"][rows]
+        goes = (owner != was) & (owner != SHARD_NONE)
+        cluster.exercised["meetings of who leaves"] += int(np.triu(together & goes).sum())
+        apart = together & (owner != owner[:, None]) & (goes | goes[:, None])
+        yield from self._find_torn(cluster, core, rows, apart)
 
     def _judge_moves(self, cluster: Cluster, core: Replicator, meetings: Meetings) -> Iterator[str]:
         """Who changes hands has a new epoch, and does not come back at once for nothing."""
