@@ -81,9 +81,9 @@ def islands_are_decided_a_tick_late(patch: pytest.MonkeyPatch) -> None:
     decided: dict[int, Grouped] = {}
 
     def late(
-        self: Any, present: Any, holder: np.ndarray, owner: np.ndarray, home: np.ndarray
+        self: Any, present: Any, holder: np.ndarray, owner: np.ndarray, *more: np.ndarray
     ) -> Grouped:
-        now = group(self, present, holder, owner, home)
+        now = group(self, present, holder, owner, *more)
         before = decided.get(id(self), now._replace(changes=now.changes.select(_NONE)))
         decided[id(self)] = now
         rows = before.changes.rows
@@ -91,8 +91,11 @@ def islands_are_decided_a_tick_late(patch: pytest.MonkeyPatch) -> None:
         same = (present.rows[at] == rows) & (owner[at] == before.changes.before)
         if len(rows) == 0:
             same = np.empty(0, np.bool_)
-        changes = before.changes.select(same)
-        return Grouped(now.bound, changes, before.island[same], before.touch_s[same])
+        return now._replace(
+            changes=before.changes.select(same),
+            island=before.island[same],
+            touch_s=before.touch_s[same],
+        )
 
     patch.setattr(Grouping, "group", late)
 
