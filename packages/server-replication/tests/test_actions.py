@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -408,8 +409,7 @@ def test_an_entity_without_the_component_is_refused_in_words() -> None:
         (lambda tx, n: tx.get(tx.shared, Score.points), r"the world has no Score: .* game\.shared"),
         (lambda tx, n: tx.emit(Honk(loud=10), at=tx.own), "loud = 10 is outside 1 to 9"),
         (lambda tx, n: tx.emit(Unheard(), at=tx.own), r"say part\.declare\(Unheard\)"),
-        (lambda tx, n: tx.tell("two\nlines"), "printable"),
-        (lambda tx, n: tx.tell("x" * 1001), "1000 printable characters at most"),
+        (lambda tx, n: tx.tell("x" * 1001), "1000 characters at most"),
         (lambda tx, n: tx.tell("x", to=SECTOR), "VIEWERS, ALL or PILOT, not sector"),
     ],
 )
@@ -645,6 +645,18 @@ def test_a_line_goes_to_those_who_have_the_speaker_in_view_and_back() -> None:
     play.cast.run(4)
     assert heard(speaker) == [Told("to me"), Receipt(call.key, Outcome.DONE, "")]
     assert [lines(client) for client in (near, far)] == [[], []]
+
+
+def test_what_may_not_stand_in_a_line_is_not_told_and_keeps_no_action_from_its_end() -> None:
+    play = Play()
+    client = play.join(7)
+    for text, told in (("a\nb\u202ec" + "\u0301" * 20, "a?b?c" + "\u0301" * 8), ("\u200d", None)):
+        play.act = partial(lambda text, tx, number: tx.tell(text, to=PILOT), text)
+        call = Call(play.key(), "play.do", b"\x90")
+        client.send(PlayerChannel.COMMAND, encode_message(call))
+        play.cast.run(4)
+        lines = [] if told is None else [Told(told)]
+        assert heard(client) == [*lines, Receipt(call.key, Outcome.DONE, "")]
 
 
 def test_however_many_speak_a_client_hears_a_few_lines_and_always_its_own() -> None:

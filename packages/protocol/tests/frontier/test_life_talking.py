@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sidereal.game import Game, is_line
-from sidereal.game.words import MARKS_MAX
+from sidereal.game.words import MARKS_MAX, as_line
 from sidereal.games import frontier
 from sidereal.games.frontier.talking import SAID_SIZE, Said, shortened
 from sidereal.testing import Outcome, World
@@ -27,6 +27,7 @@ VIETNAMESE = "Xin cha\u0300o ca\u0301c ba\u0323n"
 )
 def test_a_line_is_of_any_script(text: str) -> None:
     assert is_line(text)
+    assert as_line(text) == text
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,12 @@ def test_a_line_is_of_any_script(text: str) -> None:
         "z" + "\u200d" * (MARKS_MAX + 1),
     ],
 )
-def test_what_plays_with_the_line_is_none(text: str) -> None:
+def test_what_plays_with_the_line_is_none_and_the_rest_of_it_is_one(text: str) -> None:
     assert not is_line(text)
+    line = as_line(f"ann: {text}")
+    assert is_line(line)
+    assert line.startswith("ann: ")
+    assert as_line(text) == "" or is_line(as_line(text))
 
 
 def test_of_a_long_line_the_beginning_is_shown_in_whole_letters() -> None:

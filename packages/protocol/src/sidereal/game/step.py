@@ -391,10 +391,10 @@ class Transaction(Protocol):
         """
 
     def tell(self, text: str, *, to: Audience = VIEWERS) -> None:
-        """Tell people a line.
+        """Tell people a line, without what may not stand in one.
 
         Args:
-            text: for which `is_line` holds, at most 1000 characters.
+            text: at most 1000 characters; if none of them shows something, nobody is told.
             to: VIEWERS, who have the caller in view; ALL; or PILOT, the caller alone. Of what
                 others say each client is sent a few lines a second.
         """

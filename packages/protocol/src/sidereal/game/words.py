@@ -35,3 +35,22 @@ def is_line(text: str) -> bool:
             return False
         shows |= not sits and not letter.isspace()
     return shows
+
+
+def as_line(text: str) -> str:
+    """Make a text fit to be shown as a line.
+
+    Marks that are too many on their letter are left out, and what else may not stand in a line
+    becomes a question mark.
+
+    Returns:
+        a text for which `is_line` holds; empty, if there is nothing to be shown.
+    """
+    kept, marks = [], 0
+    for letter in text:
+        sits = letter in JOINERS or unicodedata.category(letter) in _MARKS
+        marks = marks + 1 if sits else 0
+        if marks <= MARKS_MAX:
+            kept.append(letter if fits_line(letter) else "?")
+    line = "".join(kept)
+    return line if is_line(line) else ""

@@ -11,7 +11,7 @@ from sidereal.game import Component, Kind, Parent
 from sidereal.game.column import Field
 from sidereal.game.component import ALL, EVERYONE, PILOT, VIEWERS, Audience, Event
 from sidereal.game.spawns import Spawns
-from sidereal.game.words import is_line
+from sidereal.game.words import as_line
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.limits import NOTICE_SIZE_MAX
 from sidereal.replication.actions.books import NET_ID_MAX, Books
@@ -155,9 +155,10 @@ class Draft:
         """Tell people a line; see `sidereal.game.Transaction.tell`."""
         if to not in _LISTENERS:
             raise GameError(f"tell: to is VIEWERS, ALL or PILOT, not {to.name}")
-        if not is_line(text) or len(text) > NOTICE_SIZE_MAX:
-            raise GameError(f"tell: a line is {NOTICE_SIZE_MAX} printable characters at most")
-        self.effects.lines.append(Line(text, _LISTENERS[to]))
+        if len(text) > NOTICE_SIZE_MAX:
+            raise GameError(f"tell: a line is {NOTICE_SIZE_MAX} characters at most")
+        if line := as_line(text):  # somebody's name in it must not keep an action from its end
+            self.effects.lines.append(Line(line, _LISTENERS[to]))
 
     def _find(self, entity: int, field: object) -> Cell:
         if (entity < 0 and entity not in self._placeless) or self._has_ended(entity):

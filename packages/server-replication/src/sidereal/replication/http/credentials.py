@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sidereal.game.words import JOINERS
+from sidereal.game.words import JOINERS, MARKS_MAX, is_line
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.message.player import Role
@@ -160,6 +160,8 @@ def _check_new_name(value: str) -> str | None:
         return "must have joiners only between two letters that are not of ASCII, one at a time"
     if not shows(folded):
         return "must have something that shows"
+    if not is_line(value):
+        return f"must have at most {MARKS_MAX} marks on a letter"
     if any(skeleton.startswith(ANONYMOUS_PREFIX) for skeleton in lookalikes(value)):
         return f"must not begin with {ANONYMOUS_PREFIX}"
     return None
