@@ -8,7 +8,7 @@ import numpy as np
 
 from sidereal.game import Body, Game, Label, Motion, Stage, Step
 from sidereal.games.frontier.asteroids import ASTEROID, rocks
-from sidereal.games.frontier.fight.armour import Hull, Shield, armour
+from sidereal.games.frontier.fight.armour import Hull, Shield, armour, hurt
 from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, guns
 from sidereal.games.frontier.fight.missiles import missiles
 from sidereal.games.frontier.fight.shots import Hit, shots
@@ -90,6 +90,48 @@ def test_a_player_who_is_shot_down_loses_the_ore_and_flies_again_and_all_hear_wh
     assert ann.entity not in (0, first)
     assert world[Hull].hp[ann.entity] == 100
     assert world.count(SHIP) == 2
+
+
+def test_whatever_the_names_are_who_is_shot_down_ends() -> None:
+    world = World(duel)
+    bad = "e" + "\u0301" * 11  # an account of before such names were refused
+    ann, bob = world.join(bad), world.join("bob")
+    world.place(ann.entity, x=60, y=500)
+    world.place(bob.entity, x=-1500, y=500)
+    first = ann.entity
+    for turn in (-1, 1):
+        side = Motion(x=60, y=500 - 60 * turn, heading=turn * np.pi / 2)
+        world.spawn(PIRATE, side, Label(name=bad))
+    world.run(seconds=4)
+    assert first not in world.ids()
+    shown = "e" + "\u0301" * 8
+    assert bob.told == [f"{shown} was shot down by {shown}"]
+
+
+def test_who_is_hurt_by_a_thing_without_a_name_ends() -> None:
+    mines = Game("mines", parts=[game])
+    blamed: dict[int, int] = {}
+
+    @mines.system
+    def burn(step: Step) -> None:
+        """Hurt ships, and blame rocks."""
+        for row in step.rows(SHIP):
+            if by := blamed.get(int(step.id[row])):
+                hurt(step, np.array([row]), 60.0, by)
+
+    world = World(mines, shards=2)
+    ann = world.join("ann")
+    world.place(ann.entity, x=400, y=500)
+    other = world.spawn(SHIP, Motion(x=500, y=500), Label(name="bob"))
+    near, far = (world.spawn(ASTEROID, Motion(x=x, y=600), Body(radius=9)) for x in (400, -2500))
+    world.run(seconds=0.5)
+    assert world.owner(far) != world.owner(near) == world.owner(other)
+    ends = {ann.entity: near, other: far}
+    blamed |= ends
+    world.run(seconds=2.5)
+    assert not set(ends) & set(world.ids().tolist())
+    assert ann.told == ["ann was shot down"]
+    assert {refused.entity for refused in world.refused(perish)} <= {other}
 
 
 def test_the_dead_do_not_shoot_and_a_call_for_whose_hull_holds_is_refused() -> None:

@@ -3,7 +3,8 @@
 A ship whose hull is at 0 is dead: it does not shoot, dock or sell any more. Its shard asks the
 authority to end it. That is one transaction: the ship ends, what it carried drifts off as ore, and
 all are told who did it. So no failure ends a ship twice, or makes or loses a tonne. A call that is
-lost, because the ship changes hands just then, is made again.
+lost, because the ship changes hands just then, is made again. Whoever may have no name is named in
+the first two calls at most, so that no refusal keeps a ship from its end.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def die(step: Step) -> None:
     """Ask for the end of ships without a hull, as soon as they are hit and now and then after."""
     rows, struck = step.rows(Hull, Struck), step[Struck]
     rows = rows[step[Hull].hp[rows] <= 0]
-    rows = rows[(step.tick - struck.when[rows].astype(np.int64)) % EVERY == 0]
+    ago = step.tick - struck.when[rows].astype(np.int64)
+    rows, ago = rows[ago % EVERY == 0], ago[ago % EVERY == 0]
     if not len(rows):
         return
     by = step.find(struck.by[rows])
@@ -79,7 +81,8 @@ def die(step: Step) -> None:
     how = np.where(struck.how[rows] == SHOT, SHOT_DOWN, ran)
     ships = step.seen(SHIP)
     loud = np.isin(rows, ships) | ((by >= 0) & np.isin(by, ships))
-    step.ask(perish, at=rows, by=struck.by[rows], how=how, loud=loud)
+    said = np.where(named | ((by < 0) & (ago <= EVERY)), struck.by[rows], 0)
+    step.ask(perish, at=rows, by=said, how=how, loud=loud)
 
 
 @wrecks.action(asked_by=SYSTEMS)
@@ -93,7 +96,7 @@ def perish(
 
     Args:
         tx: of the ship.
-        by: who has hurt it last.
+        by: who has hurt it last, and has a name; 0 for nobody.
         how: it ended.
         loud: whether all are told: a player has to do with it.
     """
@@ -126,7 +129,7 @@ def _name_of(tx: Transaction, entity: int) -> str:
     if not tx.near(entity, entity, 1.0):
         return ""
     name = tx.get(entity, Label.name)
-    return name.decode() if isinstance(name, bytes) else str(name)
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
 
 
 @wrecks.system
