@@ -37,7 +37,7 @@ SECOND_HIT: Final = 20.0
 hit and kicked over there."""
 
 COMPARED_MAX: Final = 50_000
-"""So many are compared one by one with those whom they may touch; of more, all in cells count."""
+"""So many are compared one by one with those whom they may touch, more by squares."""
 
 _BODY: Final = np.uint64(1 << BASE_SCHEMA.numbers[BODY.name])
 
@@ -61,6 +61,29 @@ def touching_of(kinds: Sequence[Kind]) -> Touching:
     filters, accel = filters_of(kinds), np.zeros(KIND_NUMBERS)
     accel[1 : len(kinds) + 1] = [kind.accel_max for kind in kinds]
     return Touching(filters.category, filters.mask, accel)
+
+
+def are_near(
+    x: np.ndarray, y: np.ndarray, some: np.ndarray, others: np.ndarray, reach: float
+) -> np.ndarray:
+    """Tell who of some is near one of others: all within a reach, none beyond three times that.
+
+    Args:
+        x: float64[n], world units; likewise `y`.
+        some: int64[k], of these.
+        others: int64[m], likewise.
+        reach: world units.
+
+    Returns:
+        bool[k].
+    """
+    column, row = (np.floor(axis / reach).astype(np.int64) for axis in (x, y))
+    # Further apart than any two squares of the world: columns do not mix.
+    square = column * (1 << 31) + row
+    steps = np.array([-1, 0, 1])
+    around = (steps[:, None] * (1 << 31) + steps).ravel()
+    taken = np.unique(square[others])
+    return np.asarray(np.isin(square[some], (taken[:, None] + around).ravel()))
 
 
 class Outlook(NamedTuple):
@@ -102,7 +125,8 @@ class Candidates:
         owner: uint16[n], who owns each; `SHARD_NONE` where no living shard does.
         holder: uint16[n], who leases the sector that each is in.
         guests: bool[n], who is outside of its owner's sectors.
-        drained: bool[n], whom a shard still has that is to leave.
+        drained: bool[n], whom a shard still has that is to leave; and
+        due: bool[n], whose turn it is of these.
     """
 
     def __init__(
@@ -119,7 +143,8 @@ class Candidates:
         self.owner = owner
         self.holder = holder
         self.guests = (owner != holder) & (owner != SHARD_NONE)
-        self.drained = drained.all
+        self.drained, self.due = drained.all, np.zeros(len(owner), np.bool_)
+        self.due[drained.due] = True
         self._world = world
         self._borders = borders
         self._outlook = outlook
@@ -201,7 +226,7 @@ class Candidates:
         beside = (
             self._near[~self._there[self._near]] if near else self._find_beside(at, self._reach)
         )
-        if not wholly and len(at) * len(beside) <= COMPARED_MAX:
+        if not wholly:
             beside = beside[self._may_touch(beside, at)]
         elif not near:
             self._around[self.present.group[at]] = True
@@ -209,8 +234,11 @@ class Candidates:
         return len(beside) > 0
 
     def _may_touch(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Tell who of some may touch one of others, bool[k]."""
+        """Tell who of some may touch one of others, bool[k]; of very many a few more."""
         x, y = self.present.x, self.present.y
+        if len(some) * len(others) > COMPARED_MAX:
+            most = sum(float(self._reaches_of(each).max()) for each in (some, others))
+            return are_near(x, y, some, others, most + SECOND_HIT)
         reach = self._reaches_of(some)[:, None] + self._reaches_of(others) + SECOND_HIT
         close = np.abs(x[some][:, None] - x[others]) <= reach
         close &= np.abs(y[some][:, None] - y[others]) <= reach
@@ -249,7 +277,12 @@ class Candidates:
         if not len(at):
             return at
         beside = self._find_beside(at, self._reach)
-        goes = np.union1d(drained.due, beside[self.owner[beside] != SHARD_NONE])
+        beside = beside[self.owner[beside] != SHARD_NONE]
+        at = self._find_beside(beside, self._reach)
+        at = at[drained.all[at]]
+        if len(at):
+            beside = beside[self._may_touch(beside, at)]
+        goes = np.union1d(drained.due, beside)
         self._there[goes] = True
         return np.asarray(goes)
 

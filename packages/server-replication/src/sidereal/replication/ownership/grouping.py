@@ -48,9 +48,10 @@ class Grouped(NamedTuple):
         changes: roots that change hands with their islands; of these,
         island: int64[n], which one; and
         touch_s: float64[n], in how many seconds two owners touch in it.
-        due: int64[k], rows whose turn it is to leave a shard that is to leave; before all others
-            that are alone.
-        due_s: float, in how many seconds the islands of these have to go.
+        due: bool by row, whose turn it is to go of what a shard has that is to leave, before all
+            others that are alone; in
+        due_s: seconds.
+        later: bool by row, who of these waits, whatever room there is.
     """
 
     bound: np.ndarray
@@ -59,6 +60,7 @@ class Grouped(NamedTuple):
     touch_s: np.ndarray
     due: np.ndarray
     due_s: float
+    later: np.ndarray
 
     def override(self, changes: Handovers) -> Handovers:
         """Let what islands do take the place of what would follow from the leases."""
@@ -75,7 +77,7 @@ class Grouped(NamedTuple):
             seconds it has to; infinity where nothing touches.
         """
         first = np.arange(len(rows))
-        touch_s = np.where(np.isin(rows, self.due), self.due_s, np.inf)
+        touch_s = np.where(self.due[rows], self.due_s, np.inf)
         order = np.argsort(self.changes.rows)
         if len(order):
             at = np.searchsorted(self.changes.rows, rows, sorter=order)
@@ -196,13 +198,18 @@ class Grouping:
         self._held.note(rows[decided.held], net_id[decided.held], present.tick)
         self.islands = decided.islands
         moves = decided.together & (decided.owner != before) & (decided.owner != SHARD_NONE)
+        due, later = np.zeros((2, self._world.columns.capacity), np.bool_)
+        due[present.rows[drained.due]] = True
+        later[present.rows[drained.all]] = True
+        later[rows[moves]] = False
         return Grouped(
             rows[decided.together | (~rested & (owns != SHARD_NONE))],
             Handovers(rows[moves], before[moves], decided.owner[moves].astype(np.uint16)),
             island[moves],
             _touch_s(found, candidates, cut.island)[chosen[moves]],
-            present.rows[drained.due],
+            due,
             self.horizon_s,
+            later & ~due,
         )
 
     def count_contacts(self, owner: np.ndarray) -> None:
@@ -345,9 +352,10 @@ def _split_of(found: _Found, cut: Cut, candidates: Candidates) -> Split:
 
 
 def _matter(found: _Found, candidates: Candidates) -> np.ndarray:
-    """Tell whose islands have two owners, guests, or what a shard has that is to leave: bool[k].
+    """Tell whose islands have two owners or guests: bool[k].
 
-    Whom nobody owns goes to who leases its sector, unless its island has another owner.
+    Whom nobody owns goes to who leases its sector, unless its island has another owner. What a
+    shard has that is to leave counts where somebody else is in its island, or whose turn it is.
     """
     a, b = found.ends
     owner, holder = candidates.owner[found.at], candidates.holder[found.at]
@@ -355,8 +363,8 @@ def _matter(found: _Found, candidates: Candidates) -> np.ndarray:
     counts = np.zeros(len(found.rows), np.bool_)
     counts[found.island[a[goes_to[a] != goes_to[b]]]] = True
     counts[found.island[goes_to != holder]] = True
-    drained = candidates.drained[found.at]
-    counts[found.island[a[drained[a] | drained[b]]]] = True
+    drained, due = candidates.drained[found.at], candidates.due[found.at]
+    counts[found.island[a[(drained[a] != drained[b]) | due[a] | due[b]]]] = True
     return np.asarray(counts[found.island])
 
 

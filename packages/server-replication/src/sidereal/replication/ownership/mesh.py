@@ -271,7 +271,9 @@ class Mesh:
 
     def _wait_for_room(self, changes: Handovers, grouped: Grouped, room: np.ndarray) -> Handovers:
         """Keep those who change hands now; the others are decided anew in the next tick."""
-        self.waiting_rows = changes.rows[:0]
+        later = grouped.later[changes.rows]
+        self.waiting_rows = changes.rows[later]
+        changes = changes.select(~later)
         if not len(changes.rows):
             return changes
         room_of_pilots = np.zeros(NUMBERS_MAX + 1, np.int64)
@@ -284,7 +286,7 @@ class Mesh:
         units = grouped.units_of(changes.rows)
         chosen = choose_affordable(changes, sizes, piloted, room, room_of_pilots, units)
         waiting = (changes.rows[~chosen], moved.children.rows[~chosen[moved.heads]])
-        self.waiting_rows = np.concatenate(waiting)
+        self.waiting_rows = np.concatenate([self.waiting_rows, *waiting])
         return changes.select(chosen).and_(moved.children.select(chosen[moved.heads]))
 
     def _note_failure(self, shard: Shard, present: Present, now: float) -> list[LeaseChange]:
