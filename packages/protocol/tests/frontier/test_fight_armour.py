@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sidereal.game import U1, Component, Game, Motion, Step
+from sidereal.game import F4, U1, Component, Game, Motion, Step
 from sidereal.games.frontier.asteroids import rocks
 from sidereal.games.frontier.fight.armour import (
     HULL_MAX,
@@ -28,6 +28,7 @@ BLOW, SOMEBODY = 12.5, 77
 
 class Blows(Component):
     due: U1
+    scratch: F4
 
 
 brawl = Game("brawl", parts=[flight, rocks, traffic, stations, armour])
@@ -40,6 +41,9 @@ def strike(step: Step) -> None:
     rows = step.rows(Blows)
     due = step[Blows].due[rows]
     hurt(step, np.repeat(rows, due), BLOW, SOMEBODY)
+    scratched = rows[step[Blows].scratch[rows] > 0]
+    hurt(step, scratched, step[Blows].scratch[scratched], SOMEBODY)
+    step[Blows].scratch[scratched] = 0
     step[Blows].due[rows] = 0
 
 
@@ -54,7 +58,11 @@ def test_blows_of_one_tick_add_up_and_the_shield_takes_them_first() -> None:
     down = world.spawn(SHIP, Motion(x=-100), Blows(due=2), Shield(hp=0))
     gone = world.spawn(SHIP, Motion(x=100), Blows(due=40))
     spared = world.spawn(SHIP, Motion(x=200))
+    hardly = world.spawn(SHIP, Motion(x=300), Blows(scratch=9.8), Shield(hp=0), Hull(hp=10))
+    just = world.spawn(SHIP, Motion(x=400), Blows(scratch=9.7), Shield(hp=0), Hull(hp=10))
     world.run(seconds=0.5)
+    assert world[Hull].hp[hardly] == 0  # what clients see as 0 is 0
+    assert world[Hull].hp[just] > 0
     assert armour_of(world, whole) == (12.5, 100)
     assert armour_of(world, partly) == (0, 82.5)
     assert armour_of(world, down) == (0, 75)

@@ -10,9 +10,9 @@ import pytest
 from sidereal.game import Body, Game, Motion, Stage, Step
 from sidereal.games.frontier import ASTEROID, SHIP
 from sidereal.games.frontier.asteroids import rocks
-from sidereal.games.frontier.fight.armour import armour
-from sidereal.games.frontier.fight.guns import DAMAGE, guns
-from sidereal.games.frontier.fight.shots import Hit, shots
+from sidereal.games.frontier.fight.armour import Shield, armour
+from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, guns
+from sidereal.games.frontier.fight.shots import Hit, Shot, shots
 from sidereal.games.frontier.ore.books import Balance, Books, Stock, balance, books
 from sidereal.games.frontier.ore.breaking import (
     BREAKINGS_MAX,
@@ -55,6 +55,34 @@ def momentum_of(world: World) -> tuple[float, float]:
 
 def assert_balanced(world: World, begun: Stock) -> None:
     assert balance(world.of_world(Books), begun, stock_of(world)) == Balance(0.0, 0, 0, 0)
+
+
+def test_a_rock_as_fast_as_anything_breaks_and_keeps_its_momentum(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
+    motion, body = Motion(x=-300, y=500, vx=249.9), Body(radius=20, mass=67.3)
+    rock = world.spawn(ASTEROID, motion, body, Worn(hp=ENOUGH))
+    begun = stock_of(world)
+    world.run(seconds=0.5)
+    assert world.refused(shatter) == []
+    assert rock not in world.ids(ASTEROID)
+    mass = float(np.float32(67.3))
+    assert momentum_of(world)[0] == pytest.approx(249.9 * mass, rel=1e-4)
+    assert_balanced(world, begun)
+
+
+def test_a_shot_that_touches_a_ship_and_a_rock_at_once_hurts_one_of_them(
+    sidereal_world: Worlds,
+) -> None:
+    world = sidereal_world(game)
+    ship = world.spawn(SHIP, Motion(x=500, y=506.5))
+    rock = world.spawn(ASTEROID, Motion(x=500, y=493.5), Body(radius=6, mass=3))
+    gunner = world.spawn(SHIP, Motion(x=300, y=800))
+    shot = Shot(by=gunner, damage=DAMAGE, until=world.tick + 60)
+    world.spawn(BULLET, Motion(x=470, y=500, vx=200), shot)
+    world.run(seconds=0.6)
+    assert world.count(BULLET) == 0
+    taken = world[Worn].hp[rock], 50 - world[Shield].hp[ship]
+    assert sorted(taken) == [0, DAMAGE]
 
 
 def test_rocks_that_have_had_enough_break_into_all_of_themselves_also_on_a_border(

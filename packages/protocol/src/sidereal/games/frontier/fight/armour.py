@@ -32,6 +32,8 @@ from sidereal.games.frontier.traffic.kinds import CRAFT
 
 HULL_MAX: Final = 100.0
 """Hp of a whole hull."""
+HULL_STEP: Final = 0.5
+"""Hp in which a hull travels: others see it rounded to that."""
 SHIELD_MAX: Final = 50.0
 """Hp of a shield that is up."""
 REGROW: Final = 5.0
@@ -55,7 +57,7 @@ armour = Part("armour")
 class Hull(Component):
     """What holds a ship together: at 0 it is no more."""
 
-    hp: F4 = field(HULL_MAX, low=0, high=HULL_MAX, quantum=0.5, unit="hp")
+    hp: F4 = field(HULL_MAX, low=0, high=HULL_MAX, quantum=HULL_STEP, unit="hp")
 
 
 class Shield(Component):
@@ -115,7 +117,9 @@ def hurt(step: Step, rows: Indices, amount: ArrayLike, by: ArrayLike, how: int =
     total = np.bincount(which, strength, len(each))
     taken = np.minimum(total, shield.hp[each])
     shield.hp[each] -= taken
-    hull.hp[each] = np.maximum(hull.hp[each] - (total - taken), 0.0)
+    left = hull.hp[each] - (total - taken)
+    # What travels as 0 is 0, so that all agree on who is dead.
+    hull.hp[each] = np.where(left > HULL_STEP / 2, left, 0.0)
 
 
 @armour.system(Stage.CONTACT)

@@ -2,12 +2,12 @@
 
 A shot strikes once: if it touches several in one tick, it is the first of them. What has no hull
 ends it all the same; whoever wants to know which shots have struck something of theirs asks for
-`step.contacts(Shot, …)`.
+`strikes`.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from sidereal.game import (
     Entity,
     Event,
     Floats,
+    Indices,
     Motion,
     Part,
     Stage,
@@ -99,12 +100,32 @@ def leave_muzzle(ship: Motion, course: Floats, speed: float) -> Motion:
     )
 
 
+class Strikes(NamedTuple):
+    """Which shots have struck what in a tick, and where.
+
+    Attributes:
+        shot: rows, int64[n], each once.
+        struck: rows of what they have struck, int64[n].
+        x: float64[n], world units; likewise `y`.
+    """
+
+    shot: Indices
+    struck: Indices
+    x: Floats
+    y: Floats
+
+
+def strikes(step: Step) -> Strikes:
+    """Find what has been struck in this tick; in `Stage.CONTACT` only."""
+    met = step.contacts(Shot, Body)
+    _, first = np.unique(met.a, return_index=True)
+    return Strikes(met.a[first], met.b[first], met.point_x[first], met.point_y[first])
+
+
 @shots.system(Stage.CONTACT)
 def strike(step: Step) -> None:
     """Hurt whom a shot strikes, and end the shot."""
-    met = step.contacts(Shot, Body)
-    _, first = np.unique(met.a, return_index=True)
-    shot, struck = met.a[first], met.b[first]
+    shot, struck, x, y = strikes(step)
     if not len(shot):
         return
     hulls = np.zeros(len(step.id), np.bool_)
@@ -112,7 +133,6 @@ def strike(step: Step) -> None:
     able = hulls[struck]
     fired = step[Shot]
     hurt(step, struck[able], fired.damage[shot[able]], fired.by[shot[able]])
-    x, y = met.point_x[first], met.point_y[first]
     step.emit(Hit(x=x, y=y, size=fired.damage[shot] * SIZE), at=shot)
     step.despawn(shot)
 

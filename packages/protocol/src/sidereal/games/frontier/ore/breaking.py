@@ -32,7 +32,7 @@ from sidereal.game import (
     field,
 )
 from sidereal.games.frontier.asteroids import ASTEROID
-from sidereal.games.frontier.fight.shots import Shot
+from sidereal.games.frontier.fight.shots import Shot, strikes
 from sidereal.games.frontier.ore.books import Books
 from sidereal.games.frontier.ore.cargo import (
     HOLD_MAX,
@@ -114,13 +114,15 @@ def _break_up(tx: Transaction, count: int, angle: float, share: float) -> None:
         tx.get(rock, at) for at in (Motion.x, Motion.y, Motion.vx, Motion.vy, Motion.spin)
     )
     made = pieces_of(tx.get(rock, Body.radius), tx.get(rock, Body.mass), count, angle, share)
+    beyond = Motion.fields["vx"].outside([vx + made.vx, vy + made.vy]).any()
+    apart = 0.0 if beyond else 1.0  # nothing flies faster than that; all momentum stays
     for nth in range(count):
         turn = SPIN if nth % 2 else -SPIN
         tx.spawn(
             ASTEROID,
             Motion(
-                vx=vx + made.vx[nth],
-                vy=vy + made.vy[nth],
+                vx=vx + apart * made.vx[nth],
+                vy=vy + apart * made.vy[nth],
                 heading=math.remainder(angle + nth, math.tau),
                 spin=bound(spin + turn * (0.5 + share / 2), SPIN_MAX),
             ),
@@ -132,9 +134,9 @@ def _break_up(tx: Transaction, count: int, angle: float, share: float) -> None:
 @breaking.system(Stage.CONTACT)
 def wear(step: Step) -> None:
     """Wear rocks by what strikes them; a shot strikes once."""
-    shot = step.contacts(ASTEROID, Shot)
-    _, once = np.unique(shot.b, return_index=True)
-    np.add.at(step[Worn].hp, shot.a[once], step[Shot].damage[shot.b[once]])
+    hits = strikes(step)
+    is_rock = np.isin(hits.struck, step.rows(ASTEROID))
+    np.add.at(step[Worn].hp, hits.struck[is_rock], step[Shot].damage[hits.shot[is_rock]])
     ram = step.contacts(ASTEROID, Hold)
     beyond = np.maximum(ram.energy - RAM_MIN, 0.0)
     np.add.at(step[Worn].hp, ram.a, beyond / RAM_PER_HP)
