@@ -33,7 +33,7 @@ from sidereal.games.frontier.fight.wrecks import Wreck
 from sidereal.games.frontier.ore.books import Books
 from sidereal.games.frontier.ore.breaking import Worn
 from sidereal.games.frontier.ore.cargo import Hold, Lump
-from sidereal.games.frontier.trade.docking import MASS_HELD, Heard
+from sidereal.games.frontier.trade.docking import MASS_HELD, Heard, dock
 from sidereal.games.frontier.trade.market import Market, Mended, Paid, Purse
 from sidereal.games.frontier.trade.races import (
     LAP_MIN,
@@ -217,6 +217,32 @@ def test_no_lap_is_taken_down_that_nobody_can_fly(sidereal_world: Worlds) -> Non
     }
     assert world[Laps].best[[can, short, early]].tolist() == [LAP_MIN, 0, 0]
     assert LEG_MIN > 20
+
+
+def test_no_ship_docks_where_it_is_not(sidereal_world: Worlds) -> None:
+    def docking_at(x: float, y: float) -> Lie:
+        def lie(step: Step, rows: np.ndarray) -> None:
+            step.ask(dock, at=rows, station=station, x=x, y=y)
+
+        return lie
+
+    liars = Liars()
+    world = sidereal_world(liars.game)
+    station = world.spawn(STATION, Motion(x=200, y=300))
+    can, far, round_it = (world.spawn(SHIP, Motion(x=x, y=300)) for x in (270, 130, 120))
+    world.run(seconds=0.5)
+    liars.lies |= {
+        can: docking_at(271, 301),
+        far: docking_at(1e6, 0),
+        round_it: docking_at(280, 300),
+    }
+    world.run(seconds=0.5)
+    assert not liars.lies
+    assert world[Docked].at[[can, far, round_it]].tolist() == [station, 0, 0]
+    assert {refused.entity: refused.why for refused in world.refused(dock)} == {
+        far: "no place at the station",
+        round_it: "the ship is somewhere else",
+    }
 
 
 def test_what_is_worth_something_only_actions_write() -> None:

@@ -14,7 +14,7 @@ from sidereal.games.frontier.fight.missiles import Loaded, Magazine, Supplied, m
 from sidereal.games.frontier.fight.shots import shots
 from sidereal.games.frontier.ore.books import Books, books
 from sidereal.games.frontier.ore.cargo import Hold, cargo
-from sidereal.games.frontier.trade.docking import NOT_DOCKED, WORDS, docking
+from sidereal.games.frontier.trade.docking import NO_HULL, NOT_DOCKED, WORDS, docking
 from sidereal.games.frontier.trade.market import (
     GLUT_HALF_LIFE,
     PRICE_FULL,
@@ -98,6 +98,21 @@ def pressed(world: World, ann: Player, *names: str, seconds: float = 1.0) -> str
     ann.press(*names)
     world.run(seconds=seconds)
     return ann.told[-1]
+
+
+def test_who_has_no_hull_sells_nothing_and_pays_for_nothing(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
+    ann = world.join("ann")
+    dock(world, ann)
+    world.call(ann, load, ore=9)
+    world.call(ann, endow, credits=50)
+    for _ in range(3):
+        ann.press("fire")
+        world.run(seconds=0.3)
+    assert world[Hull].hp[ann.entity] == 0
+    for name in ("mend", "sell"):
+        assert pressed(world, ann, name, seconds=0.5) == WORDS[NO_HULL]
+    assert goods(world, ann) == (9, 50)
 
 
 def test_ore_is_sold_once_for_less_and_less_and_stays_sold(sidereal_world: Worlds) -> None:

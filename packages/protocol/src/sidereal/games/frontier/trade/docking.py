@@ -12,6 +12,7 @@ station: who rams it bounces off.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Final
 
 import numpy as np
@@ -45,6 +46,8 @@ REACH: Final = 90.0
 """How far from the middle of a station ships dock, world units."""
 REACH_SPARE: Final = 10.0
 """How much farther off the server may see a ship that its shard has seen within reach."""
+PLACE_SPARE: Final = 2 * REACH_SPARE
+"""How far from its place the server may see a ship that docks: it flies on a little."""
 SPEED_DOCK: Final = 20.0
 """Who is faster than this can't dock, units/s."""
 SLOWING_S: Final = 0.2
@@ -62,11 +65,12 @@ MASS_HELD: Final = 100_000.0
 WORDS_EVERY: Final = 20
 """Ticks for which a pilot who was told why nothing came of a press is not told again."""
 
-OUT_OF_REACH, TOO_FAST, NOT_DOCKED = range(3)
+OUT_OF_REACH, TOO_FAST, NOT_DOCKED, NO_HULL = range(4)
 WORDS: Final = (
     f"no station is within {REACH:g} units",
     f"too fast to dock: slow down to {SPEED_DOCK:g} units/s",
     "dock at a station first",
+    "the ship is lost: its hull is gone",
 )
 """Why nothing came of a press."""
 
@@ -201,6 +205,8 @@ def dock(tx: Transaction, station: Annotated[int, Meta(ge=1)], x: float, y: floa
     if not tx.get(station, Anchor.holds) or not tx.near(tx.own, station, REACH + REACH_SPARE):
         tx.tell(WORDS[OUT_OF_REACH], to=PILOT)
         return
+    tx.require(_away(tx, station, x, y) <= REACH + REACH_SPARE, "no place at the station")
+    tx.require(_away(tx, tx.own, x, y) <= PLACE_SPARE, "the ship is somewhere else")
     tx.set(tx.own, Docked.at, station)
     tx.set(tx.own, Docked.x, x)
     tx.set(tx.own, Docked.y, y)
@@ -217,7 +223,12 @@ def leave(tx: Transaction) -> None:
         tx.tell("you have left the station", to=PILOT)
 
 
+def _away(tx: Transaction, entity: int, x: float, y: float) -> float:
+    """Tell how far from an entity a place is, world units."""
+    return math.hypot(tx.get(entity, Motion.x) - x, tx.get(entity, Motion.y) - y)
+
+
 def name_of(tx: Transaction, station: int) -> str:
     """Give the name of a station, in an action."""
     label: object = tx.get(station, Label.name)
-    return (label.decode() if isinstance(label, bytes) else "") or "the station"
+    return (label.decode(errors="replace") if isinstance(label, bytes) else "") or "the station"

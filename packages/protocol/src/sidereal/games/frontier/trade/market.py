@@ -36,7 +36,14 @@ from sidereal.games.frontier.fight.missiles import MAGAZINE, Magazine, Supplied
 from sidereal.games.frontier.ore.books import Books
 from sidereal.games.frontier.ore.cargo import Hold
 from sidereal.games.frontier.ships import RADIUS, Stick
-from sidereal.games.frontier.trade.docking import NOT_DOCKED, WORDS, deny, name_of, take_turn
+from sidereal.games.frontier.trade.docking import (
+    NO_HULL,
+    NOT_DOCKED,
+    WORDS,
+    deny,
+    name_of,
+    take_turn,
+)
 from sidereal.games.frontier.trade.stations import STATION, Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT
 
@@ -150,12 +157,22 @@ def heed(step: Step) -> None:
     step.ask(mend, at=ships[stick.mend[ships] > 0])
 
 
+def _is_dead(tx: Transaction) -> bool:
+    """Tell whether a ship has no hull any more, and its pilot that nothing comes of a press."""
+    dead = tx.get(tx.own, Hull.hp) <= 0
+    if dead:
+        tx.tell(WORDS[NO_HULL], to=PILOT)
+    return bool(dead)
+
+
 @market.action(asked_by=SYSTEMS)
 def sell(tx: Transaction) -> None:
     """Sell all ore of a docked ship; one without an account is paid nothing."""
     station, ore = int(tx.get(tx.own, Docked.at)), tx.get(tx.own, Hold.ore)
     if not station:
         tx.tell(WORDS[NOT_DOCKED], to=PILOT)
+        return
+    if _is_dead(tx):
         return
     age = max(0.0, tx.tick - tx.get(station, Market.at))
     there = tx.get(station, Market.glut) * 0.5 ** (age / GLUT_HALF_LIFE)
@@ -182,6 +199,8 @@ def mend(tx: Transaction) -> None:
     """Mend the hull of a docked ship, then fill its magazine, as far as its credits reach."""
     if not tx.get(tx.own, Docked.at):
         tx.tell(WORDS[NOT_DOCKED], to=PILOT)
+        return
+    if _is_dead(tx):
         return
     paid_at = tx.get(tx.own, Paid.at)
     if paid_at and tx.tick - paid_at < MEND_EVERY:
