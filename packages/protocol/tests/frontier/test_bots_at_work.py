@@ -11,7 +11,7 @@ from sidereal.game import Body, Game, Motion
 from sidereal.games.frontier import ASTEROID, SHIP, bots
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW, rocks
 from sidereal.games.frontier.behaviours.working import ENOUGH
-from sidereal.games.frontier.fight.armour import Hull, Shield, armour
+from sidereal.games.frontier.fight.armour import Hull, Shield, Struck, armour
 from sidereal.games.frontier.fight.guns import guns
 from sidereal.games.frontier.fight.missiles import missiles
 from sidereal.games.frontier.fight.shots import shots
@@ -121,6 +121,51 @@ def test_a_fighter_ends_who_stays_near(sidereal_world: Worlds) -> None:
     prey = world.spawn(SHIP, Motion(x=500, y=500), Shield(hp=0), Hull(hp=40))
     wait(world, 15, lambda: prey not in world.ids(SHIP))
     assert prey not in world.ids(SHIP)
+
+
+def test_who_digs_and_who_fights_go_round_a_station_that_is_between(
+    sidereal_world: Worlds,
+) -> None:
+    world = sidereal_world(game, seed=3)
+    miner, fighter = world.join("miner", bot="miner"), world.join("fighter", bot="fight")
+    world.spawn(STATION, Motion(x=500, y=500))
+    world.spawn(STATION, Motion(x=500, y=2000))
+    rock = world.spawn(ASTEROID, Motion(x=554, y=500), Body(radius=13, mass=18))
+    prey = world.spawn(SHIP, Motion(x=560, y=2000))
+    world.place(miner.entity, x=449, y=500)
+    world.place(fighter.entity, x=430, y=2000)
+    wait(world, 14, lambda: rock not in world.ids() and world[Struck].by[prey])
+    assert rock not in world.ids()
+    assert world[Struck].by[prey] == fighter.entity
+
+
+def test_whatever_a_bot_is_about_it_leaves_the_station_first(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
+    world.spawn(STATION, Motion(x=200, y=300))
+    world.spawn(TRADER, Motion(x=330, y=300))
+    roles = {"wander": (270, 300), "fight": (200, 370), "race": (130, 300)}
+    for role, (x, y) in roles.items():
+        player = world.join(role)
+        world.place(player.entity, x=x, y=y)
+        world.run(seconds=0.6)
+        player.press("dock")
+        world.run(seconds=0.4)
+        assert world[Docked].at[player.entity]
+        player.leave()
+    world.run(seconds=0.3)
+    crowd = [world.join(role, bot=role).entity for role in roles]
+    world.run(seconds=3)
+    assert not world[Docked].at[crowd].any()
+
+
+def test_a_trader_presses_nothing_where_no_station_is(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game, seed=8)  # it draws this station for its first
+    bot = world.join("bot", bot="trader")
+    x, y = PLACES["Haven"]
+    world.place(bot.entity, x=x + 165, y=y)
+    world.spawn(SHIP, Motion(x=x, y=y + 300))
+    world.run(seconds=8)
+    assert bot.told == []
 
 
 def test_a_mixed_crowd_stays_in_the_belt(sidereal_world: Worlds) -> None:

@@ -7,5 +7,6 @@ All are of the part `bots`, and hold the same stick as people, by what their cli
 * `working`: those that dig ore, and carry it to stations;
 * `racing`: those that fly laps;
 * `mixing`: a crowd of all of these;
-* `steering`: what to hold to get somewhere; `sights`: whom a bot sees.
+* `steering`: what to hold to get somewhere; `sights`: whom a bot sees;
+  `ways`: how to pass stations.
 """

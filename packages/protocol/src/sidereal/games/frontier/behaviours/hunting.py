@@ -43,7 +43,7 @@ def fight(bot: BotView) -> tuple[Stick, float]:
     if prey is None or is_leaving(bot.own[Motion]):
         return wander(bot)
     stick, hold_s = follow(bot, prey, FIGHT_GAP)
-    if prey.distance > RANGE:
+    if prey.distance > RANGE or not prey.clear:
         return stick, hold_s
     if hold_s > SHOOT_S:
         bot.memory["leg"].insert(0, (stick, hold_s - SHOOT_S))

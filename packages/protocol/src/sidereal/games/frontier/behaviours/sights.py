@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.game import BotView, Component, Kind, Motion
+from sidereal.games.frontier.behaviours.ways import SHOT_ROOM, are_clear
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT
@@ -26,6 +27,7 @@ class Sight(NamedTuple):
         vx: units/s; likewise `vy`.
         distance: from the bot, world units.
         course: to it, rad.
+        clear: whether no station that is seen lies between.
     """
 
     row: int
@@ -35,6 +37,7 @@ class Sight(NamedTuple):
     vy: float
     distance: float
     course: float
+    clear: bool
 
 
 def sees(bot: BotView) -> bool:
@@ -56,11 +59,18 @@ def nearest(
 
 
 def nearest_prey(bot: BotView, within: float) -> Sight | None:
-    """Find the nearest ship that is not docked."""
+    """Find the nearest ship that is not docked, one behind a station only if there is no other."""
     if not sees(bot):
         return None
     rows = np.unique(np.concatenate([bot.others.rows(kind) for kind in CRAFT]))
-    return nearest_of(bot, rows[bot.others[Docked].at[rows] == 0], within)
+    return nearest_clear(bot, rows[bot.others[Docked].at[rows] == 0], within)
+
+
+def nearest_clear(bot: BotView, rows: np.ndarray, within: float) -> Sight | None:
+    """Find the nearest of these rows that is behind no station; without any, the nearest."""
+    motion = bot.others[Motion]
+    clear = nearest_of(bot, rows[are_clear(bot, motion.x[rows], motion.y[rows], SHOT_ROOM)], within)
+    return clear or nearest_of(bot, rows, within)
 
 
 def nearest_of(bot: BotView, rows: np.ndarray, within: float = math.inf) -> Sight | None:
@@ -83,11 +93,16 @@ def nearest_of(bot: BotView, rows: np.ndarray, within: float = math.inf) -> Sigh
         float(motion.vy[row]),
         float(away[at]),
         course,
+        bool(are_clear(bot, motion.x[[row]], motion.y[[row]], SHOT_ROOM)[0]),
     )
 
 
 def beside(sight: Sight, gap: float) -> tuple[float, float]:
-    """Give the point on the way to somebody that is so far off it, x and y."""
+    """Give the point on the way to somebody that is so far off it, x and y.
+
+    Of one behind a station it is where it is itself: the way round leads to the other side.
+    """
+    gap *= sight.clear
     return (
         sight.x - gap * math.cos(sight.course),
         sight.y - gap * math.sin(sight.course),
@@ -106,6 +121,7 @@ def shooting(bot: BotView, stick: Stick, sight: Sight) -> Stick:
         turn=stick.turn,
         brake=stick.brake,
         strafe=stick.strafe,
+        dock=stick.dock,
         shoot=1,
         aimed=1,
         aim=aim,

@@ -13,7 +13,9 @@ import numpy as np
 
 from sidereal.game import Body, BotView, Motion
 from sidereal.games.frontier.asteroids import ASTEROID, BELT_HIGH, BELT_LOW
+from sidereal.games.frontier.behaviours.ways import stations_seen, way_round
 from sidereal.games.frontier.ships import RADIUS, SPEED_MAX, SPIN_DAMPING, THRUST, TURN, Stick
+from sidereal.games.frontier.trade.stations import Docked
 
 HOME_AHEAD_S: Final = 3.0
 """How far a bot looks ahead: at full speed it takes as long to turn round and stop."""
@@ -55,6 +57,9 @@ DODGE_S: Final = 0.3
 
 ROOM: Final = 10.0
 """World units that it leaves between itself and a rock."""
+
+ASK_S: Final = 1.5
+"""A bot that has pressed something waits so long to see what comes of it, seconds."""
 
 Leg = list[tuple[Stick, float]]
 """What to hold one after the other, and for how many seconds each."""
@@ -122,16 +127,23 @@ def fly_to(
 ) -> tuple[Stick, float]:
     """Give what to hold next on the way to a point; `memory["leg"]` has what follows.
 
-    Who has only wandered so far turns to it at once.
+    Who has only wandered so far turns to it at once. The way leads round stations.
     """
     memory = bot.memory
     if memory.pop("wanders", False) or not memory.get("leg"):
-        memory["leg"] = head_for(bot.own[Motion], x, y, vx, vy)
+        at = way_round(bot, x, y)
+        velocity = (vx, vy) if at == (x, y) else (0.0, 0.0)
+        memory["leg"] = head_for(bot.own[Motion], *at, *velocity)
     return go_on(bot)
 
 
 def go_on(bot: BotView) -> tuple[Stick, float]:
-    """Give what to hold next of `memory["leg"]`; brake and strafe if a rock is in the way."""
+    """Give what to hold next of `memory["leg"]`; brake and strafe if a rock is in the way.
+
+    Who is docked leaves the station first, whatever it is about.
+    """
+    if is_docked(bot):
+        return press(bot, Stick(dock=1))
     leg: Leg = bot.memory["leg"]
     stick, hold_s = leg.pop(0)
     strafe = side_that_is_clear(bot, AHEAD_S + hold_s)
@@ -141,6 +153,22 @@ def go_on(bot: BotView) -> tuple[Stick, float]:
     if strafe:
         stick = Stick(turn=stick.turn, brake=1, strafe=strafe)
     return stick, min(hold_s, most_s)
+
+
+def is_docked(bot: BotView) -> bool:
+    """Tell whether a bot is docked, as far as it knows: it sees its station then."""
+    return len(stations_seen(bot)) > 0 and bool(bot.own[Docked].at[0])
+
+
+def press(bot: BotView, stick: Stick) -> tuple[Stick, float]:
+    """Press something, and then hold nothing until what comes of it is known."""
+    memory, now_s = bot.memory, bot.tick * bot.tick_s
+    memory["leg"] = []
+    wait_s = memory.get("pressed_s", -ASK_S) + ASK_S - now_s
+    if 0 < wait_s <= ASK_S:
+        return Stick(), min(wait_s, LOOK_S)
+    memory["pressed_s"] = now_s
+    return stick, 0.1
 
 
 def side_that_is_clear(bot: BotView, within_s: float) -> int:

@@ -14,15 +14,16 @@ from sidereal.games.frontier.behaviours.sights import (
     Sight,
     beside,
     nearest,
+    nearest_clear,
     nearest_of,
     sees,
     shooting,
 )
-from sidereal.games.frontier.behaviours.steering import fly_to, is_leaving
+from sidereal.games.frontier.behaviours.steering import ASK_S, fly_to, is_docked, is_leaving, press
 from sidereal.games.frontier.ore.cargo import LUMP, Hold
 from sidereal.games.frontier.ships import RADIUS as SHIP_RADIUS
 from sidereal.games.frontier.ships import Stick
-from sidereal.games.frontier.trade.stations import PLACES, STATION, Docked
+from sidereal.games.frontier.trade.stations import PLACES, STATION
 from sidereal.games.frontier.trade.stations import RADIUS as STATION_RADIUS
 
 ENOUGH: Final = 20
@@ -41,8 +42,6 @@ DOCK_GAP: Final = STATION_RADIUS + 25.0
 """How far off the middle of a station it flies to dock, world units."""
 DOCK_SPEED: Final = 12.0
 """How fast it is then at most, units/s."""
-ASK_S: Final = 1.5
-"""A bot that has pressed something waits so long to see what comes of it, seconds."""
 LOOK_S: Final = 0.2
 """For so long one that shoots holds the same, seconds."""
 
@@ -52,7 +51,7 @@ def miner(bot: BotView) -> tuple[Stick, float]:
     """Shoot rocks, collect what they have, and sell it at the nearest station."""
     if not sees(bot):
         return wander(bot)
-    if int(bot.own[Docked].at[0]):
+    if is_docked(bot):
         return _sell_and_leave(bot)
     if int(bot.own[Hold].ore[0]) >= ENOUGH:
         return _dock_at(bot, *_nearest_station(bot))
@@ -61,7 +60,7 @@ def miner(bot: BotView) -> tuple[Stick, float]:
     lump = _loose_lump(bot)
     if lump is not None:
         return fly_to(bot, lump.x, lump.y, lump.vx, lump.vy)
-    rock = nearest(bot, [ASTEROID], ROCKS_WITHIN)
+    rock = nearest_clear(bot, bot.others.rows(ASTEROID), ROCKS_WITHIN)
     return wander(bot) if rock is None else _dig(bot, rock)
 
 
@@ -71,7 +70,7 @@ def trader(bot: BotView) -> tuple[Stick, float]:
     memory, places = bot.memory, list(PLACES.values())
     if not sees(bot):
         return wander(bot)
-    if int(bot.own[Docked].at[0]):
+    if is_docked(bot):
         memory.pop("port", None)
         return _sell_and_leave(bot)
     if "port" not in memory:
@@ -96,7 +95,7 @@ def _dig(bot: BotView, rock: Sight) -> tuple[Stick, float]:
     """Come near to a rock, and shoot at it."""
     radius = float(bot.others[Body].radius[rock.row])
     stick, hold_s = fly_to(bot, *beside(rock, radius + DIG_GAP), rock.vx, rock.vy)
-    if rock.distance > RANGE + radius:
+    if rock.distance > RANGE + radius or not rock.clear:
         return stick, hold_s
     if hold_s > LOOK_S:
         bot.memory["leg"].insert(0, (stick, hold_s - LOOK_S))
@@ -114,11 +113,14 @@ def _nearest_station(bot: BotView) -> tuple[float, float]:
 
 
 def _dock_at(bot: BotView, x: float, y: float) -> tuple[Stick, float]:
-    """Fly to a station, stop beside it, and ask to dock."""
+    """Fly to a station, stop beside it, and ask to dock; go elsewhere if there is none."""
     own, memory = bot.own[Motion], bot.memory
     away_x, away_y = x - float(own.x[0]), y - float(own.y[0])
     away, speed = math.hypot(away_x, away_y), math.hypot(float(own.vx[0]), float(own.vy[0]))
     if away < DOCK_WITHIN:
+        if nearest(bot, [STATION], DOCK_WITHIN) is None:
+            memory.pop("port", None)
+            return wander(bot)
         if speed > DOCK_SPEED:
             memory["leg"] = []
             return Stick(brake=1), 0.3
@@ -130,9 +132,4 @@ def _dock_at(bot: BotView, x: float, y: float) -> tuple[Stick, float]:
 
 def _sell_and_leave(bot: BotView) -> tuple[Stick, float]:
     """Sell what there is, and leave the station."""
-    memory = bot.memory
-    if not memory.get("leg"):
-        does = Stick(sell=1) if int(bot.own[Hold].ore[0]) else Stick(dock=1)
-        memory["leg"] = [(does, 0.1), (Stick(), ASK_S)]
-    now: tuple[Stick, float] = memory["leg"].pop(0)
-    return now
+    return press(bot, Stick(sell=1) if int(bot.own[Hold].ore[0]) else Stick(dock=1))
