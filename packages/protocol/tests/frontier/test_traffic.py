@@ -18,15 +18,26 @@ from sidereal.games.frontier.fight.wrecks import wrecks
 from sidereal.games.frontier.homes import HEADING, PLACE, SPREAD, home, make_home
 from sidereal.games.frontier.ore.books import books
 from sidereal.games.frontier.ore.breaking import breaking, shatter
-from sidereal.games.frontier.ore.cargo import Hold, cargo
+from sidereal.games.frontier.ore.cargo import LUMP, Hold, Lump, cargo
 from sidereal.games.frontier.ships import flight
 from sidereal.games.frontier.trade.docking import docking
 from sidereal.games.frontier.trade.market import market
 from sidereal.games.frontier.trade.stations import PLACES, STATION, Docked, stations
-from sidereal.games.frontier.traffic.doings import CALL, FLEE, HAUL, HUNT, MINE, NEAR, ROAM, WAIT
+from sidereal.games.frontier.traffic.doings import (
+    CALL,
+    FETCH,
+    FLEE,
+    HAUL,
+    HUNT,
+    MINE,
+    NEAR,
+    ROAM,
+    TURN_AWAY,
+    WAIT,
+)
 from sidereal.games.frontier.traffic.kinds import MINER, PATROL, PIRATE, TRADER, Mind, traffic
 from sidereal.games.frontier.traffic.law import law
-from sidereal.games.frontier.traffic.minds import minds
+from sidereal.games.frontier.traffic.minds import MARGIN, ROAM_FAR, minds
 from sidereal.games.frontier.traffic.pilots import pilots
 from sidereal.games.frontier.traffic.upkeep import AT_ONCE, EVERY_S, WANTED, upkeep
 from sidereal.testing import World
@@ -129,6 +140,44 @@ def test_a_miner_flies_to_a_small_rock(sidereal_world: MakeWorld) -> None:
     world.run(seconds=2)
     assert (world[Mind].doing[miner], world[Mind].goal[miner]) == (MINE, rock)
     assert away(world, miner, rock) < 190
+
+
+def test_who_can_not_get_at_what_it_is_about_turns_away(sidereal_world: MakeWorld) -> None:
+    world = sidereal_world(game)
+    for y in (500, 1000, 1500):
+        world.spawn(STATION, Motion(x=400, y=y))
+    goals = (
+        world.spawn(LUMP, Motion(x=408, y=500), Lump(ore=5, until=10**9)),
+        world.spawn(ASTEROID, Motion(x=454, y=1000), Body(radius=13, mass=18)),
+        world.spawn(SHIP, Motion(x=447, y=1500), Hold(ore=5)),
+    )
+    soon, about = world.tick + 30, ((MINER, FETCH, 500), (MINER, MINE, 1000), (PIRATE, HUNT, 1500))
+    tired = [
+        world.spawn(kind, Motion(x=300, y=y), Mind(doing=doing, goal=goal, until=soon))
+        for (kind, doing, y), goal in zip(about, goals, strict=True)
+    ]
+    patrol = world.spawn(PATROL, Motion(x=-900, y=0), Mind(doing=CALL, stop=3, until=soon))
+    world.run(seconds=2.2)
+    assert world[Mind].doing[tired].tolist() == [TURN_AWAY] * 3
+    assert (world[Mind].doing[patrol], world[Mind].until[patrol] > soon) == (CALL, True)
+
+
+def test_who_flees_flies_on_when_it_is_there_and_along_the_edge_of_the_belt(
+    sidereal_world: MakeWorld,
+) -> None:
+    world = sidereal_world(game)
+    ends = BELT_HIGH - MARGIN
+    chaser = world.spawn(SHIP, Motion(x=ends - 90, y=500))
+    edge = world.spawn(PIRATE, Motion(x=ends, y=500), Shield(hp=0), Struck(by=chaser, when=1))
+    there = Mind(doing=FLEE, x=0, y=0, until=10**6)
+    came = world.spawn(PIRATE, Motion(), Shield(hp=0), Struck(when=world.tick), there)
+    world.run(seconds=1)
+    mind, motion = world[Mind], world[Motion]
+    for each in (edge, came):
+        assert mind.doing[each] == FLEE
+        far = np.hypot(mind.x[each] - motion.x[each], mind.y[each] - motion.y[each])
+        assert far > ROAM_FAR / 2 - 60
+    assert mind.x[edge] == ends
 
 
 def test_twenty_pilots_stay_in_the_belt(sidereal_world: MakeWorld) -> None:

@@ -30,7 +30,9 @@ MINE: Final = 7
 """Likewise a rock."""
 FETCH: Final = 8
 """Flies over its goal."""
-DOINGS: Final = 9
+TURN_AWAY: Final = 9
+"""Flies to a place, and follows nothing until it is there: it has had enough of its goal."""
+DOINGS: Final = 10
 
 STOPS: Final = np.array(list(PLACES.values())).T
 """Where stations are, float64[2, n], world units: what is beyond the ghosts is known as well."""

@@ -4,6 +4,9 @@ Traders go from station to station. Miners break small rocks, and carry what com
 station. Pirates hunt who carries ore, and flee when their shields are gone. Patrols go from station
 to station, too; they hunt pirates, and whoever has shot somebody peaceful (`law`). What they know
 is what their shard sees, and where the stations of the world are.
+
+There may be no getting at what one is about: it lies in a station, or behind one. So they have
+enough of everything after a while, turn away, and decide anew when they are somewhere else.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from sidereal.games.frontier.traffic.doings import (
     NOTHING,
     ROAM,
     STOPS,
+    TURN_AWAY,
     WAIT,
     is_at_stop,
 )
@@ -41,7 +45,7 @@ WAIT_MIN, WAIT_MAX = 60, 200
 WAY_TICKS: Final = 3600
 """After so many they go somewhere else: there is no getting on."""
 PATIENCE: Final = 400
-"""Likewise of a rock, or of a place."""
+"""Likewise of a goal, or of a place; whoever hits whom it hunts goes on."""
 SIGHT: Final = 300.0
 """From how far pirates see whom they hunt, and miners rocks, world units."""
 WATCH: Final = 180.0
@@ -89,7 +93,7 @@ def mine(step: Step) -> None:
     rows = _free(step, MINER, turn=2)
     if not len(rows):
         return
-    rows = _fetch(step, _carry(step, rows))
+    rows = _fetch(step, _turn_away(step, _carry(step, rows)))
     rows = rows[~((step[Mind].doing[rows] == MINE) & _goes_on(step, rows))]
     rocks = step.seen(ASTEROID)
     rocks = rocks[step[Body].radius[rocks] <= ROCK_MAX]
@@ -106,7 +110,7 @@ def rob(step: Step) -> None:
     rows = _free(step, PIRATE, turn=5)
     if not len(rows):
         return
-    rows = _fetch(step, _flee(step, rows))
+    rows = _fetch(step, _turn_away(step, _flee(step, rows)))
     prey = step.seen(Hold)
     prey = np.setdiff1d(prey[step[Hold].ore[prey] > 0], step.seen(PIRATE))
     _roam(step, _carry(step, _hunt(step, rows, SIGHT, prey, np.empty(0, np.int64))))
@@ -118,10 +122,13 @@ def guard(step: Step) -> None:
     mind, rows = step[Mind], _free(step, PATROL, turn=7)
     if not len(rows):
         return
+    rows = _turn_away(step, rows)
     rows = _hunt(step, rows, WATCH, step.seen(PIRATE), offenders(step, HELP_TICKS))
-    rows = rows[(mind.doing[rows] != CALL) | is_at_stop(step, rows)]
-    mind.doing[rows], mind.goal[rows] = CALL, 0
-    mind.stop[rows] = step.rng.integers(0, STOPS.shape[1], len(rows))
+    calls = (mind.doing[rows] == CALL) & (mind.until[rows] > step.tick)
+    rows = rows[~calls | is_at_stop(step, rows)]
+    stop = step.rng.integers(0, STOPS.shape[1], len(rows))
+    mind.doing[rows], mind.goal[rows], mind.stop[rows] = CALL, 0, stop
+    mind.until[rows] = step.tick + WAY_TICKS
 
 
 def _free(step: Step, kind: Kind, *, turn: int) -> Indices:
@@ -151,11 +158,14 @@ def _haul(step: Step, rows: Indices, stop: np.ndarray) -> None:
 
 
 def _carry(step: Step, rows: Indices) -> Indices:
-    """Let who has enough carry it to the nearest station; give the others."""
-    motion, much = step[Motion], step[Hold].ore[rows] >= ENOUGH
+    """Let who has enough carry it to the nearest station that it has not just given up."""
+    motion, mind, much = step[Motion], step[Mind], step[Hold].ore[rows] >= ENOUGH
     rich = rows[much]
     x, y = STOPS[:, :, None] - np.stack([motion.x[rich], motion.y[rich]])[:, None]
-    _haul(step, rich, np.hypot(x, y).argmin(axis=0))
+    away = np.hypot(x, y)
+    failed = np.flatnonzero((mind.doing[rich] == NOTHING) & (mind.until[rich] > 0))
+    away[mind.stop[rich[failed]], failed] = np.inf
+    _haul(step, rich, away.argmin(axis=0))
     return rows[~much]
 
 
@@ -193,24 +203,48 @@ def _goes_on(step: Step, rows: Indices) -> np.ndarray:
     return np.asarray((step.find(mind.goal[rows]) >= 0) & (mind.until[rows] > step.tick))
 
 
+def _turn_away(step: Step, rows: Indices) -> Indices:
+    """Let who has had enough of its goal fly somewhere else; give those that are not about that."""
+    mind, struck = step[Mind], step[Struck]
+    over = mind.until[rows] <= step.tick
+    over &= np.isin(mind.doing[rows], (FETCH, MINE, HUNT))
+    goal = step.find(mind.goal[rows])
+    lately = step.tick - struck.when[goal].astype(np.int64) < PATIENCE
+    hits = (goal >= 0) & (struck.by[goal] == step.id[rows]) & lately
+    over &= ~((mind.doing[rows] == HUNT) & hits)
+    tired, rng = rows[over], step.rng
+    course, far = rng.uniform(-math.pi, math.pi, len(tired)), rng.uniform(0.5, 1.0, len(tired))
+    _go(step, tired, TURN_AWAY, course, far * ROAM_FAR)
+    others: Indices = rows[~((mind.doing[rows] == TURN_AWAY) & _is_on_its_way(step, rows))]
+    return others
+
+
+def _is_on_its_way(step: Step, rows: Indices) -> np.ndarray:
+    """Tell who is not yet at the place where it flies to, and has not had enough of it, bool[n]."""
+    motion, mind = step[Motion], step[Mind]
+    away = np.hypot(mind.x[rows] - motion.x[rows], mind.y[rows] - motion.y[rows])
+    return np.asarray((away > ROAM_FAR / 10) & (mind.until[rows] > step.tick))
+
+
 def _flee(step: Step, rows: Indices) -> Indices:
-    """Let who has no shield left flee from who took it, until it has grown; give the others."""
+    """Let who has no shield left flee from who took it, until it has grown; give the others.
+
+    Who is there, and is still without, flees on.
+    """
     motion, mind, shield = step[Motion], step[Mind], step[Shield].hp[rows]
     flees = mind.doing[rows] == FLEE
-    bare = rows[(shield <= 0) & ~flees]
+    bare = rows[(shield <= 0) & ~(flees & _is_on_its_way(step, rows))]
     by = step.find(step[Struck].by[bare])
     away = np.arctan2(motion.y[bare] - motion.y[by], motion.x[bare] - motion.x[by])
     away = np.where(by >= 0, away, step.rng.uniform(-math.pi, math.pi, len(bare)))
-    _go(step, bare, FLEE, away, ROAM_FAR)
+    _go(step, bare, FLEE, _within_belt(step, bare, away, ROAM_FAR), ROAM_FAR)
     others: Indices = rows[~((shield <= 0) | (flees & (shield < MENDED * SHIELD_MAX)))]
     return others
 
 
 def _roam(step: Step, rows: Indices) -> None:
     """Let ships fly to some place, and to another one when they are there."""
-    motion, mind = step[Motion], step[Mind]
-    away = np.hypot(mind.x[rows] - motion.x[rows], mind.y[rows] - motion.y[rows])
-    roams = (mind.doing[rows] == ROAM) & (mind.until[rows] > step.tick) & (away > ROAM_FAR / 10)
+    roams = (step[Mind].doing[rows] == ROAM) & _is_on_its_way(step, rows)
     rows, rng = rows[~roams], step.rng
     course = rng.uniform(-math.pi, math.pi, len(rows))
     _go(step, rows, ROAM, course, rng.uniform(ROAM_FAR / 5, ROAM_FAR, len(rows)))
@@ -218,9 +252,24 @@ def _roam(step: Step, rows: Indices) -> None:
 
 def _go(step: Step, rows: Indices, doing: int, course: np.ndarray, far: np.ndarray | float) -> None:
     """Let ships fly somewhere, in some direction, inside the belt."""
-    motion, mind = step[Motion], step[Mind]
-    low, high = BELT_LOW + MARGIN, BELT_HIGH - MARGIN
+    mind = step[Mind]
     mind.doing[rows], mind.goal[rows] = doing, 0
-    mind.x[rows] = np.clip(motion.x[rows] + far * np.cos(course), low, high)
-    mind.y[rows] = np.clip(motion.y[rows] + far * np.sin(course), low, high)
+    mind.x[rows], mind.y[rows] = _place(step, rows, course, far)
     mind.until[rows] = step.tick + PATIENCE
+
+
+def _place(step: Step, rows: Indices, course: np.ndarray, far: np.ndarray | float) -> np.ndarray:
+    """Give places so far off in some direction, but inside the belt, float64[2, n]."""
+    motion = step[Motion]
+    x, y = motion.x[rows] + far * np.cos(course), motion.y[rows] + far * np.sin(course)
+    return np.asarray(np.clip([x, y], BELT_LOW + MARGIN, BELT_HIGH - MARGIN))
+
+
+def _within_belt(step: Step, rows: Indices, course: np.ndarray, far: float) -> np.ndarray:
+    """Turn courses aside that lead out of the belt: along its edge; float64[n], rad."""
+    motion = step[Motion]
+    courses = course + np.array([[0.0], [0.5], [-0.5]]) * math.pi
+    x, y = np.stack([_place(step, rows, each, far) for each in courses], axis=1)
+    there = np.hypot(x - motion.x[rows], y - motion.y[rows])
+    there[0, there[0] > far / 2] = np.inf  # straight on, if there is room
+    return np.asarray(np.take_along_axis(courses, there.argmax(axis=0)[None], axis=0)[0])

@@ -29,6 +29,7 @@ from sidereal.games.frontier.traffic.doings import (
     MINE,
     ROAM,
     STOPS,
+    TURN_AWAY,
     WAIT,
     is_at_stop,
 )
@@ -43,6 +44,7 @@ CRUISE: Final = {
     HUNT: 100.0,
     MINE: 60.0,
     FETCH: 50.0,
+    TURN_AWAY: 50.0,
 }
 """Units/s; who runs into a rock at 60 is hurt no deeper than the shield."""
 GAP: Final = {HUNT: 70.0, MINE: 60.0, FETCH: -25.0}
