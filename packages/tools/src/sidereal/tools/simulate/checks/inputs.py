@@ -184,6 +184,10 @@ class InputLedger:
         beyond = now - before.input_seq - before.missed - passed
         if beyond <= 0:
             return
+        if before.input_seq == 0 and now <= min(self._heard_since(flight, row, before), default=0):
+            # Its first ones are lost: it begins with what came first, whatever its client's clock.
+            cluster.exercised["inputs begun with"] += 1
+            return
         # It may have come without a mark, but not before it had come to the authority.
         if now <= before.input_seq + waiting - self._limits.controls_queue + 2 + before.missed:
             cluster.limits_met["shard.controls_queue"] += 1
