@@ -8,7 +8,7 @@ import numpy as np
 
 from sidereal.game import Body, Game, Label, Motion, Stage, Step
 from sidereal.games.frontier.asteroids import ASTEROID, rocks
-from sidereal.games.frontier.fight.armour import Hull, Shield, armour, hurt
+from sidereal.games.frontier.fight.armour import Hull, Shield, Struck, armour, hurt
 from sidereal.games.frontier.fight.guns import BULLET, DAMAGE, guns
 from sidereal.games.frontier.fight.missiles import missiles
 from sidereal.games.frontier.fight.shots import Hit, shots
@@ -108,14 +108,15 @@ def test_whatever_the_names_are_who_is_shot_down_ends() -> None:
     assert bob.told == [f"{shown} was shot down by {shown}"]
 
 
-def test_who_is_hurt_by_a_thing_without_a_name_ends() -> None:
+def test_whoever_is_hurt_by_a_thing_without_a_name_ends() -> None:
     mines = Game("mines", parts=[game])
+    turret = mines.kind("turret", Motion(), Body(radius=6), Hull(), Shield(), Struck())
     blamed: dict[int, int] = {}
 
     @mines.system
     def burn(step: Step) -> None:
-        """Hurt ships, and blame rocks."""
-        for row in step.rows(SHIP):
+        """Hurt ships and turrets, and blame rocks."""
+        for row in step.rows(Hull):
             if by := blamed.get(int(step.id[row])):
                 hurt(step, np.array([row]), 60.0, by)
 
@@ -123,10 +124,11 @@ def test_who_is_hurt_by_a_thing_without_a_name_ends() -> None:
     ann = world.join("ann")
     world.place(ann.entity, x=400, y=500)
     other = world.spawn(SHIP, Motion(x=500, y=500), Label(name="bob"))
+    third = world.spawn(turret, Motion(x=600, y=500))  # without a hold, too
     near, far = (world.spawn(ASTEROID, Motion(x=x, y=600), Body(radius=9)) for x in (400, -2500))
     world.run(seconds=0.5)
     assert world.owner(far) != world.owner(near) == world.owner(other)
-    ends = {ann.entity: near, other: far}
+    ends = {ann.entity: near, other: far, third: near}
     blamed |= ends
     world.run(seconds=2.5)
     assert not set(ends) & set(world.ids().tolist())

@@ -30,7 +30,7 @@ from sidereal.game import (
     Transaction,
 )
 from sidereal.games.frontier.fight.armour import SHOT, Hull, Struck
-from sidereal.games.frontier.ore.cargo import spill
+from sidereal.games.frontier.ore.cargo import Hold, spill
 from sidereal.games.frontier.ships import SHIP, arrive
 
 RESPAWN_S: Final = 3.0
@@ -82,7 +82,8 @@ def die(step: Step) -> None:
     ships = step.seen(SHIP)
     loud = np.isin(rows, ships) | ((by >= 0) & np.isin(by, ships))
     said = np.where(named | ((by < 0) & (ago <= EVERY)), struck.by[rows], 0)
-    step.ask(perish, at=rows, by=said, how=how, loud=loud)
+    carries = np.isin(rows, step.rows(Hold))
+    step.ask(perish, at=rows, by=said, how=how, loud=loud, carries=carries)
 
 
 @wrecks.action(asked_by=SYSTEMS)
@@ -91,6 +92,7 @@ def perish(
     by: Annotated[int, Meta(ge=0)],
     how: Annotated[int, Meta(ge=SHOT_DOWN, le=HIT_ROCK)],
     loud: bool,
+    carries: bool,
 ) -> None:
     """End a ship.
 
@@ -99,13 +101,15 @@ def perish(
         by: who has hurt it last, and has a name; 0 for nobody.
         how: it ended.
         loud: whether all are told: a player has to do with it.
+        carries: whether it has a hold: not all that have a hull do.
     """
     own = tx.own
     tx.require(tx.get(own, Hull.hp) <= 0, "its hull holds")
     x, y, vx, vy, heading = (
         tx.get(own, at) for at in (Motion.x, Motion.y, Motion.vx, Motion.vy, Motion.heading)
     )
-    spill(tx, own)
+    if carries:
+        spill(tx, own)
     drift = Motion(vx=vx, vy=vy, heading=heading, spin=SPIN)
     tx.spawn(WRECK, Wreck(until=tx.tick + LIFE), drift, at=(x, y))
     tx.emit(Exploded(x=x, y=y), at=own)
