@@ -154,7 +154,7 @@ def test_whatever_a_bot_is_about_it_leaves_the_station_first(sidereal_world: Wor
         player.leave()
     world.run(seconds=0.3)
     crowd = [world.join(role, bot=role).entity for role in roles]
-    world.run(seconds=3)
+    world.run(seconds=1.5)
     assert not world[Docked].at[crowd].any()
 
 
