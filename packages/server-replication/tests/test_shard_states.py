@@ -32,7 +32,7 @@ LEADS: dict[ShardState, dict[ShardSignal, ShardState]] = {
 
 
 def shard(state: ShardState = ShardState.JOINING) -> Shard:
-    return Shard(1, 1, "shard-1", heard_at=0.0, state=state, newest_tick_max=9)
+    return Shard(1, 1, "shard-1", heard_at=0.0, state=state)
 
 
 @pytest.mark.parametrize(("state", "signal"), [*product(ShardState, ShardSignal)])
@@ -57,11 +57,13 @@ def test_a_shard_serves_when_it_has_proposed_something() -> None:
 
 
 def test_a_tick_that_no_clock_has_reached_is_not_believed() -> None:
-    one = shard()
-    for at, tick in enumerate([5, 10, 0xFFFF_FFFF, 4, 9]):
-        one.receive_proposal([], tick, float(at))
-        assert one.heard_at == at
-    assert (one.newest_tick, one.arrived_at) == (9, 4.0)
+    one, newest = shard(), []
+    one.note_beat(5, 0.25, 0.05)
+    for tick, said in [(6, 9), (7, 0xFFFF_FFFF), (8, 10), (9, 19)]:
+        one.receive_proposal([], said, tick * 0.05)
+        one.note_late(tick, tick * 0.05, 0.25, 0.05)
+        newest.append(one.newest_tick)
+    assert newest == [9, 17, 17, 19]
 
 
 def test_a_shard_that_is_to_leave_goes_on_proposing_and_stays_so() -> None:

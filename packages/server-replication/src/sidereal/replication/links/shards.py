@@ -56,8 +56,7 @@ class Shard:
         fenced_why: why its session was closed by us, for people.
         known: whether it has had its id under its name before.
         heard_at: when its newest proposal came, monotonic seconds.
-        newest_tick: tick of its newest proposal, of those up to `newest_tick_max`: no clock is
-            farther ahead.
+        newest_tick: tick of its newest proposal, as far as any clock may be ahead.
         arrived_at: when the first proposal of that tick came; before the first one, its hello.
         proposals: what was proposed since the last tick, oldest first: runs of messages.
         acked: tags of ghost messages that have arrived there since the last tick.
@@ -99,7 +98,6 @@ class Shard:
     fenced_why: str = ""
     known: bool = False
     newest_tick: int = -1
-    newest_tick_max: int = -1
     arrived_at: float = 0.0
     proposals: list[list[Rows]] = field(default_factory=list)
     acked: list[int] = field(default_factory=list)
@@ -140,7 +138,8 @@ class Shard:
         late_s = now - tick * tick_s - min(self.begins)
         if late_s > late_s_max:
             self.ahead_until = max(self.ahead_until, tick + math.ceil(late_s / tick_s))
-        self.newest_tick_max = max(tick, self.ahead_until) + round(2 * late_s_max / tick_s)
+        newest_tick_max = max(tick, self.ahead_until) + round(2 * late_s_max / tick_s)
+        self.newest_tick = min(self.newest_tick, newest_tick_max)
 
     def note_stall(self, tick: int, now: float, stalled_s: float, tick_s: float) -> None:
         """Note that our clock stood still: the shard went on, and waits for us."""
@@ -153,7 +152,7 @@ class Shard:
         self.apply(ShardSignal.PROPOSES)
         # After a stall of ours it has time until then, whatever it still sends.
         self.heard_at = max(self.heard_at, now)
-        if self.newest_tick < tick <= self.newest_tick_max:
+        if tick > self.newest_tick:
             self.newest_tick, self.arrived_at = tick, now
         self.proposals.append(runs)
 
