@@ -38,7 +38,7 @@ LINK: Final = LinkConfig(delay_s=0.005, bytes_per_s=12.5e6)
 WATCHED_TICKS: Final = 200
 """Ticks before each time that the shard leaves."""
 AWAY_S: Final = 20.0
-"""How long it is away."""
+"""How long it is away, beside what it takes at least to give away what it has."""
 MANY: Final = 100
 """Entities that change hands in a tick, of those that count as ticks in which they do."""
 TAKES_S: Final = 300.0
@@ -151,11 +151,12 @@ def _leave_once(cluster: Cluster, moved: Moved, watch: Watch, *, drains: bool) -
     moved.entities = int(mine.sum())
     first, began_at = len(cluster.authority.tick_s), cluster.now
     watch.changing.clear()
+    back_at = cluster.now + AWAY_S + moved.entities / LIMITS.ownership.adopt_records_per_s
     if drains:
-        victim.drain(cluster.now, cluster.now + AWAY_S)
+        victim.drain(cluster.now, back_at)
     else:
         victim.kill()
-        victim.start(cluster.now + AWAY_S)
+        victim.start(back_at)
     shards = cluster.core.shards.shards
     _wait(cluster, lambda: len(shards) < SHARDS and _is_simulated(cluster))
     moved.takes_s.append(cluster.now - began_at)
