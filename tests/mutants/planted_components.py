@@ -10,7 +10,6 @@ import pytest
 from mutant import Mutant, any_plan, with_fault, with_loss
 from planted_ownership import with_current_epochs
 
-from sidereal.protocol.state.schema import MOTION
 from sidereal.replication.validate import Proposed, Verdict, judge_component
 from sidereal.replication.world import World
 from sidereal.shard import changes
@@ -112,11 +111,15 @@ def adopted_components_are_taken_for_zero(patch: pytest.MonkeyPatch) -> None:
 def ghosts_keep_what_no_client_may_know(patch: pytest.MonkeyPatch) -> None:
     """Neighbours are told only of changes that clients are told of."""
 
-    def described(self: World, rows: np.ndarray) -> np.ndarray:
-        shown = [number for number in self.rows if number != self.schema.numbers[MOTION.name]]
-        return np.asarray(self.changed[np.array(shown)[:, None], rows].max(axis=0))
+    note = World._note
 
-    patch.setattr(World, "described_at", described)
+    def note_shown(self: World, number: int, rows: np.ndarray, tick: int) -> None:
+        described = self.described.copy()
+        note(self, number, rows, tick)
+        if number not in self.rows:
+            self.described = described
+
+    patch.setattr(World, "_note", note_shown)
 
 
 def changed_components_are_not_saved(patch: pytest.MonkeyPatch) -> None:

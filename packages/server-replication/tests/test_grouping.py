@@ -245,6 +245,17 @@ def test_what_a_shard_that_leaves_has_goes_with_what_it_touches(account: int) ->
         assert sorted(owners, key=min) == [{1}] * gone + [{2}] * (3 - gone)
 
 
+def test_what_is_flown_and_what_is_not_leave_side_by_side() -> None:
+    rig = Rig(TWO)
+    flown, alone = (
+        [rig.enter(SIZE + 100.0 * at, y, 2, account=account) for at in range(1, 4)]
+        for account, y in ((7, 300.0), (ACCOUNT_NONE, 700.0))
+    )
+    rig.leases.leave(2, {})
+    due = rig.group(room=2).due
+    assert [due[rows].tolist() for rows in (flown, alone)] == [[True, True, False]] * 2
+
+
 @pytest.mark.parametrize("radius", [RADIUS, 40.0])
 def test_nothing_joins_an_island_that_is_where_nobody_may_simulate_anything(radius: float) -> None:
     rig = Rig({(0, 0): 1})
@@ -369,7 +380,7 @@ def decide_by_all(rig: Rig, present: Present, before: np.ndarray) -> dict[int, i
         mask=touching.mask[kind],
         group=columns.net_id[rows].astype(np.int64),
     )
-    pairs, _ = find_pairs(bodies, rig.grouping.horizon_s)
+    pairs, _, _ = find_pairs(bodies, rig.grouping.horizon_s)
     clear = are_clear(present.x, present.y, living, rig.leases, RULES)
     leaves = clear & (living != holder) & (living != SHARD_NONE)
     owner, home = living.astype(np.int64), holder.astype(np.int64)

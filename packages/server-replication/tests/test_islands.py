@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.ownership.discs import COMPARISONS_MAX, find_close
+from sidereal.replication.ownership.discs import COMPARISONS_MAX, find_close, meet_any
 from sidereal.replication.ownership.islands import (
     KICK_MIN,
     KICK_SHARE,
@@ -108,7 +108,7 @@ def test_pairs_are_those_that_may_touch_and_those_that_a_hit_may_make_touch(
     bodies = draw_bodies(seed, count, side, radius_max)
     first = brute_pairs(bodies, bodies.slack)
     wanted = first | brute_pairs(bodies, bodies.slack + brute_kicks(bodies, first))
-    found, left_out = find_pairs(bodies, HORIZON_S)
+    found, _, left_out = find_pairs(bodies, HORIZON_S)
     assert left_out == 0
     names = [
         (min(a, b), max(a, b)) for a, b in zip(found.a.tolist(), found.b.tolist(), strict=True)
@@ -120,6 +120,25 @@ def test_pairs_are_those_that_may_touch_and_those_that_a_hit_may_make_touch(
         a, b = name
         apart = math.hypot(bodies.x[a] - bodies.x[b], bodies.y[a] - bodies.y[b])
         assert overlaps == (apart < bodies.radius[a] + bodies.radius[b])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 1 << 32),
+    st.sampled_from([0, 1, 20, 400]),
+    st.sampled_from([0, 1, 20, 400]),
+    st.sampled_from([1.0, 30.0, 1000.0]),
+    st.sampled_from([300.0, 1e9]),
+)
+def test_who_meets_any_of_others_however_large_some_are(
+    seed: int, some: int, others: int, ratio: float, side: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(-side, side, (2, some + others))
+    half = np.where(rng.random(some + others) < 0.1, ratio, 1.0) * rng.uniform(0.5, 2.0)
+    apart = np.hypot(x[:some, None] - x[some:], y[:some, None] - y[some:])
+    expected = (apart <= half[:some, None] + half[some:]).any(axis=1)
+    assert meet_any(x, y, half, some).tolist() == expected.tolist()
 
 
 @settings(deadline=None, max_examples=60)

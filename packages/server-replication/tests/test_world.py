@@ -70,7 +70,7 @@ def test_only_what_is_marked_is_new() -> None:
     assert world.changed[HURT, rows].tolist() == [1, 5]
     assert world.rows[HURT]["hp"][rows].tolist() == [100, 25]
     assert world.latest.tolist() == [1, 1, 1, 1, 1, 1, 1, 1, 5]
-    assert world.described_at(rows).tolist() == [1, 5]
+    assert world.described[rows].tolist() == [1, 5]
 
 
 def test_what_moves_on_a_straight_line_is_sent_once_in_a_cell() -> None:

@@ -93,6 +93,7 @@ class World:
         entered: int64 by row, tick at which it came into its cell, -1 before.
         changed: int64[numbers, rows], tick of the newest change by number of the component, 0 for
             the presence; -1 where there is no such component.
+        described: int64 by row, tick of the newest change of any component but the motion.
         latest: int64 by number, the newest of all these.
         rows: `Schema.rows` by number and row, what clients are sent.
         versions: int64 by row, by number of all but motion that shards propose, 0 for the presence.
@@ -125,6 +126,7 @@ class World:
         self.entered = np.full(capacity, NEVER, np.int64)
         numbers = len(schema.components) + 1
         self.changed = np.full((numbers, capacity), NEVER, np.int64)
+        self.described = np.full(capacity, NEVER, np.int64)
         self.latest = np.full(numbers, NEVER, np.int64)
         self.rows = {n: np.zeros(capacity, schema.rows[n]) for n in (PRESENCE, *schema.sent)}
         self._motion_number = schema.numbers[MOTION.name]
@@ -178,7 +180,7 @@ class World:
         self.dirty[rows] = False
         self.account[rows] = ACCOUNT_NONE
         self.group[rows] = self.entered[rows] = NEVER
-        self.changed[:, rows] = NEVER
+        self.changed[:, rows] = self.described[rows] = NEVER
 
     def commit(self, rows: np.ndarray, records: np.ndarray, tick: int) -> None:
         """Accept new references.
@@ -330,15 +332,11 @@ class World:
             net_id = self.columns.net_id[rows]
             self.rows[number][rows] = encode_rows(self.schema, number, values, net_id, self.rules)
 
-    def described_at(self, rows: np.ndarray) -> np.ndarray:
-        """Tick of the newest change of any component but the motion, int64[n]."""
-        others = np.delete(np.arange(len(self.changed)), self._motion_number)
-        newest: np.ndarray = self.changed[others[:, None], rows].max(axis=0)
-        return newest
-
     def _note(self, number: int, rows: np.ndarray, tick: int) -> None:
         if len(rows):
             self.changed[number, rows] = tick
+            if number != self._motion_number:
+                self.described[rows] = tick
             self.latest[number] = max(self.latest[number], tick)
 
     def _encode_motion(self, present: Present, at: np.ndarray) -> None:
@@ -384,6 +382,7 @@ class World:
         self.dirty_since = _grown(self.dirty_since, capacity)
         self.stored = _grown(self.stored, capacity)
         self.entered = _grown(self.entered, capacity, NEVER)
+        self.described = _grown(self.described, capacity, NEVER)
         self.rows = {number: _grown(array, capacity) for number, array in self.rows.items()}
         changed = np.full((len(self.changed), capacity), NEVER, np.int64)
         changed[:, : self.changed.shape[1]] = self.changed

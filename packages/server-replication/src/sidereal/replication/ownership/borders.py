@@ -68,8 +68,10 @@ class Borders:
         self._leases = leases
         self._version = 0
         self._epoch = 0
-        # By zone of every sector: who can see it, and whether that is anybody but the holder.
+        # By zone of every sector: who can see it, each once and before `SHARD_NONE`, and how many
+        # these are at most; and whether that is anybody but the holder.
         self._seers = np.empty((0, len(_AROUND)), np.uint16)
+        self._most = 0
         self._open = np.empty(0, np.bool_)
         # By sector: the holder, and the lower left corner.
         self._holder = np.empty(0, np.uint16)
@@ -95,13 +97,12 @@ class Borders:
         zone += self._edges_near(present.x, self._corner[0].take(sector), reach)
         zone += self._edges_near(present.y, self._corner[1].take(sector), reach) << 2
         seen_at = np.flatnonzero(self._open.take(zone) | (owner != self._holder.take(sector)))
-        seers, owns = self._seers[zone[seen_at]], owner[seen_at]
+        seers, owns = self._seers[zone[seen_at], : self._most], owner[seen_at]
         owns = np.where(owns == SHARD_NONE, self._holder.take(sector[seen_at]), owns)
-        at, around = np.nonzero((seers != owns[:, None]) & (seers != SHARD_NONE))
-        # A corner is often seen through more than one sector of the same shard.
-        seen = np.sort((seers[at, around].astype(np.int64) << 32) | seen_at[at])
-        seen = seen[np.diff(seen, prepend=-1) > 0]
-        return Sightings(seen >> 32, present.rows[seen & 0xFFFF_FFFF])
+        at, which = np.nonzero((seers != owns[:, None]) & (seers != SHARD_NONE))
+        shard = seers[at, which]
+        order = np.argsort(shard, kind="stable")
+        return Sightings(shard[order].astype(np.int64), present.rows[seen_at[at[order]]])
 
     def find_near(self, present: Present, reach: float) -> tuple[np.ndarray, np.ndarray]:
         """Find who is near a sector that another shard holds than the own one.
@@ -177,7 +178,13 @@ class Borders:
         seers = np.where(_IN_RANGE, holders, np.uint16(SHARD_NONE))
         others = (seers != holders[:, :, _HERE, None]) & (seers != SHARD_NONE)
         zones = rows[:, None] * len(_IN_RANGE) + np.arange(len(_IN_RANGE))
-        self._seers[zones], self._open[zones] = seers, others.any(axis=2)
+        self._open[zones] = others.any(axis=2)
+        # A corner is often seen through more than one sector of the same shard.
+        seers = np.sort(seers, axis=2)[:, :, ::-1]
+        seers[:, :, 1:][seers[:, :, 1:] == seers[:, :, :-1]] = SHARD_NONE
+        seers = np.sort(seers, axis=2)[:, :, ::-1]
+        self._seers[zones] = seers
+        self._most = max(self._most, int((seers != SHARD_NONE).sum(axis=2).max()))
         self._holder[rows] = holders[:, 0, _HERE]
         foreign = (holders[:, 0] != holders[:, 0, _HERE, None]) & (holders[:, 0] != SHARD_NONE)
         own = np.where(foreign, 0.0, np.inf)

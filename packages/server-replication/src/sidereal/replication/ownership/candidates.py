@@ -26,6 +26,7 @@ from sidereal.protocol.space.sectors import unpack_sector
 from sidereal.protocol.state.families import NOBODY
 from sidereal.protocol.state.schema import BASE_SCHEMA, BODY
 from sidereal.replication.ownership.borders import Borders
+from sidereal.replication.ownership.discs import meet_any
 from sidereal.replication.ownership.islands import Bodies, slack_of
 from sidereal.replication.world import Present, World
 
@@ -36,8 +37,8 @@ SECOND_HIT: Final = 20.0
 """World units by which somebody may be farther from a border, and a candidate because it may be
 hit and kicked over there."""
 
-COMPARED_MAX: Final = 50_000
-"""So many are compared one by one with those whom they may touch, more by squares."""
+HIT: Final = 8.0
+"""World units; who is compared with others is so as if it were kicked so far, at least."""
 
 _BODY: Final = np.uint64(1 << BASE_SCHEMA.numbers[BODY.name])
 
@@ -61,29 +62,6 @@ def touching_of(kinds: Sequence[Kind]) -> Touching:
     filters, accel = filters_of(kinds), np.zeros(KIND_NUMBERS)
     accel[1 : len(kinds) + 1] = [kind.accel_max for kind in kinds]
     return Touching(filters.category, filters.mask, accel)
-
-
-def are_near(
-    x: np.ndarray, y: np.ndarray, some: np.ndarray, others: np.ndarray, reach: float
-) -> np.ndarray:
-    """Tell who of some is near one of others: all within a reach, none beyond three times that.
-
-    Args:
-        x: float64[n], world units; likewise `y`.
-        some: int64[k], of these.
-        others: int64[m], likewise.
-        reach: world units.
-
-    Returns:
-        bool[k].
-    """
-    column, row = (np.floor(axis / reach).astype(np.int64) for axis in (x, y))
-    # Further apart than any two squares of the world: columns do not mix.
-    square = column * (1 << 31) + row
-    steps = np.array([-1, 0, 1])
-    around = (steps[:, None] * (1 << 31) + steps).ravel()
-    taken = np.unique(square[others])
-    return np.asarray(np.isin(square[some], (taken[:, None] + around).ravel()))
 
 
 class Outlook(NamedTuple):
@@ -151,17 +129,17 @@ class Candidates:
         self._families = bool(world.families.up.max() != NOBODY)
         self._reach = min(outlook.reach(world.rules.speed_max), world.rules.sector_size)
         self._there = self.guests.copy()
-        # Whose cells, and who, was looked around.
+        # Whose cells were looked around.
         self._around = np.zeros(world.sectors.group_count, np.bool_)
-        self._compared = np.zeros(len(owner), np.bool_)
-        # How far each can come or touch, 0 where that is not known yet; who has about it none but
-        # candidates; and who none but those near borders.
+        # How far each can come or touch, 0 where that is not known yet; and if it is kicked so far,
+        # of whom there are none but candidates about it, and none but those near borders.
         self._reaches = np.zeros(len(owner))
-        self._safe, self._inside = np.zeros((2, len(owner)), np.bool_)
+        self._known, self._inside = np.full((2, len(owner)), -np.inf)
         goes = self._look_at_drained(drained)
         self._near = self._look_at_borders()
         self._look_around_large()
-        self.look_around(np.union1d(np.flatnonzero(self.guests), goes), wholly=False)
+        goes = np.union1d(np.flatnonzero(self.guests), goes)
+        self.look_around(goes, np.zeros(len(goes)), wholly=False)
 
     def find(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give the candidates that have bodies, with their families.
@@ -207,42 +185,47 @@ class Candidates:
             np.where(group == 0, columns.net_id[rows].astype(np.int64), group),
         )
 
-    def look_around(self, at: np.ndarray, *, wholly: bool) -> bool:
+    def look_around(self, at: np.ndarray, kick: np.ndarray, *, wholly: bool) -> bool:
         """Look for those whom some may touch, and who are not looked at.
 
         Args:
             at: int64[k], where they are among what is present.
+            kick: float64[k], how far hits can kick each, world units.
             wholly: whether all counts that is in the cells around them.
 
         Returns:
             whether there is somebody new.
         """
-        done = self._safe[at] | self._around[self.present.group[at]]
-        at = at[~(done if wholly else done | self._compared[at])]
+        fresh = (self._known[at] < kick) & ~self._around[self.present.group[at]]
+        at, kick = at[fresh], np.maximum(kick[fresh], HIT)
         if not len(at):
             return False
-        self._compared[at] = True
-        near = not wholly and self._inside[at].all()
+        self._known[at] = kick
+        near = not wholly and (kick <= self._inside[at]).all()
         beside = (
             self._near[~self._there[self._near]] if near else self._find_beside(at, self._reach)
         )
-        if not wholly:
-            beside = beside[self._may_touch(beside, at)]
-        elif not near:
+        if wholly:
             self._around[self.present.group[at]] = True
+        else:
+            beside = beside[self._may_touch(beside, at, kick)]
         self._there[beside] = True
         return len(beside) > 0
 
-    def _may_touch(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Tell who of some may touch one of others, bool[k]; of very many a few more."""
-        x, y = self.present.x, self.present.y
-        if len(some) * len(others) > COMPARED_MAX:
-            most = sum(float(self._reaches_of(each).max()) for each in (some, others))
-            return are_near(x, y, some, others, most + SECOND_HIT)
-        reach = self._reaches_of(some)[:, None] + self._reaches_of(others) + SECOND_HIT
-        close = np.abs(x[some][:, None] - x[others]) <= reach
-        close &= np.abs(y[some][:, None] - y[others]) <= reach
-        return np.asarray(close.any(axis=1))
+    def _may_touch(self, some: np.ndarray, others: np.ndarray, kick: np.ndarray) -> np.ndarray:
+        """Tell who of some may touch one of others.
+
+        Args:
+            some: int64[k], where they are among what is present; likewise `others`.
+            others: int64[l].
+            kick: float64[l], how far these can be kicked, world units.
+
+        Returns:
+            bool[k].
+        """
+        at = np.concatenate([some, others])
+        reaches = np.concatenate([self._reaches_of(some), self._reaches_of(others) + kick])
+        return meet_any(self.present.x[at], self.present.y[at], reaches, len(some))
 
     def _look_at_borders(self) -> np.ndarray:
         """Find who may touch what is beyond a border.
@@ -263,8 +246,8 @@ class Candidates:
         self._there[at[away <= reaches + most]] = True
         # Where nobody holds the sector, its border is none for what is beyond.
         held = self.holder[at] != SHARD_NONE
-        self._safe[at] = held & (away + reaches <= most)
-        self._inside[at] = held & (away + reaches <= 0.5 * self._reach)
+        self._known[at] = np.where(held, most - away - reaches, -np.inf)
+        self._inside[at] = np.where(held, 0.5 * self._reach - away - reaches, -np.inf)
         return np.asarray(at)
 
     def _look_at_drained(self, drained: Drained) -> np.ndarray:
@@ -281,15 +264,17 @@ class Candidates:
         at = self._find_beside(beside, self._reach)
         at = at[drained.all[at]]
         if len(at):
-            beside = beside[self._may_touch(beside, at)]
+            beside = beside[self._may_touch(beside, at, np.full(len(at), HIT))]
         goes = np.union1d(drained.due, beside)
         self._there[goes] = True
         return np.asarray(goes)
 
     def _reaches_of(self, at: np.ndarray) -> np.ndarray:
         """Tell how far some can come or touch within the horizon, world units: float64[k]."""
-        reaches = self._reaches[at]
-        return self._measure(at) if (reaches == 0.0).any() else np.asarray(reaches)
+        unknown = self._reaches[at] == 0.0
+        if unknown.any():
+            self._measure(at[unknown])
+        return np.asarray(self._reaches[at])
 
     def _measure(self, at: np.ndarray) -> np.ndarray:
         """Find out how far some can come or touch: float64[k]."""
@@ -317,8 +302,10 @@ class Candidates:
     def _find_beside(self, at: np.ndarray, reach: float) -> np.ndarray:
         """Find who is in cells within a reach of those of some, and not looked at: int64[l]."""
         sectors, present = self._world.sectors, self.present
-        group, first = np.unique(present.group[at], return_index=True)
-        sector_x, sector_y = unpack_sector(present.sector[at[first]])
+        one = np.full(sectors.group_count, -1)
+        one[present.group[at]] = at
+        group = np.flatnonzero(one >= 0)
+        sector_x, sector_y = unpack_sector(present.sector[one[group]])
         ring = math.ceil(reach / self._world.rules.cell_size)
         cell = group % sectors.cells_per_sector
         around = sectors.window_groups(sector_x, sector_y, cell, ring)

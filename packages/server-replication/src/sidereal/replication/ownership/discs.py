@@ -10,6 +10,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+COMPARED_MAX: Final = 30_000
+"""So many pairs are compared one by one, more by cells."""
+
+TABLE_MAX: Final = 1 << 22
+"""Squares of which a table is made; of more their numbers are compared."""
+
 LARGE: Final = 4.0
 """A disc over so many times the mean is looked at apart: one giant would set everybody's cell."""
 
@@ -124,6 +130,57 @@ def find_beside(
     looks = np.zeros(len(x), np.bool_)
     looks[some] = True
     return close.select(~looks[close.b] | (close.a < close.b))
+
+
+def meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.ndarray:
+    """Tell which of the first discs overlap one of the others.
+
+    Args:
+        x: float64[m], their middles, world units; likewise `y`.
+        y: float64[m].
+        half: float64[m], their radii.
+        count: of the first ones.
+
+    Returns:
+        bool[count].
+    """
+    meets = np.zeros(len(x), np.bool_)
+    first = np.arange(len(x)) < count
+    large = half > LARGE * half.mean() if len(x) else first
+    for these in (first & large, first & ~large):
+        for those in (~first & large, ~first & ~large):
+            at = np.concatenate([np.flatnonzero(these), np.flatnonzero(those)])
+            meets[at] |= _meet_any(x[at], y[at], half[at], int(these.sum()))
+    return meets[:count]
+
+
+def _meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.ndarray:
+    """Do the same for discs of about one size on each side: bool[m], of others never."""
+    meets = np.zeros(len(x), np.bool_)
+    others = np.arange(count, len(x))
+    if not count or not len(others):
+        return meets
+    if count * len(others) <= COMPARED_MAX:
+        off_x, off_y = (axis[:count, None] - axis[count:] for axis in (x, y))
+        reach = half[:count, None] + half[count:]
+        meets[:count] = (off_x * off_x + off_y * off_y <= reach * reach).any(axis=1)
+        return meets
+    # Squares leave few to be compared.
+    side = float(half[:count].max() + half[count:].max())
+    column, row = _cells(x, side, 2), _cells(y, side, 2)
+    stride = int(row.max()) + 3
+    square = (column + 1) * stride + row + 1
+    steps = np.array([-1, 0, 1])
+    around = square[count:, None] + (steps[:, None] * stride + steps).ravel()
+    span = int(square.max()) + stride + 2
+    if span <= TABLE_MAX:
+        taken = np.zeros(span, np.bool_)
+        taken[around] = True
+        near = taken[square[:count]]
+    else:
+        near = np.isin(square[:count], around)
+    meets[find_beside(x, y, half, np.flatnonzero(near), others).a] = True
+    return meets
 
 
 _COLUMNS_MAX: Final = 16.0

@@ -28,7 +28,7 @@ from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.codec import SHADOW_ROW
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RecordSender
-from sidereal.protocol.state.schema import DIFFERS, Schema
+from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
@@ -36,11 +36,6 @@ from sidereal.replication.ownership.borders import Borders, Sightings
 from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import Present, World
-
-_VERSION: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4"), DIFFERS])
-"""Whose reference a record is, and which; and what components the entity has, for the tick of their
-newest change says nothing of one that it has lost."""
-
 
 _FLOWN: Final = np.dtype([("id", "<u4"), ("control_epoch", "<u4")])
 
@@ -51,7 +46,8 @@ class _Stream:
     Attributes:
         sender: of its records.
         rows: int64[n], its ghosts as of the last tick; of these,
-        versions: `_VERSION[n]`.
+        net_id: uint32[n], and
+        epoch: uint32[n].
         shadows: `SHADOW_ROW[m]`, those that have bodies.
     """
 
@@ -60,7 +56,7 @@ class _Stream:
             schema.full_record, rules.streams.reorder_ticks, messages_max=messages_max
         )
         self.rows = np.empty(0, np.int64)
-        self.versions = np.empty(0, _VERSION)
+        self.net_id, self.epoch = np.empty((2, 0), np.uint32)
         self.shadows = np.empty(0, SHADOW_ROW)
 
 
@@ -100,7 +96,9 @@ class GhostStreams:
         self._shards = shards
         self._borders = Borders(world.sectors, leases)
         self._streams: dict[int, _Stream] = {}
-        self._seen = np.empty(0, _VERSION)
+        # By row, as of the last tick: whose reference it was, which one, and what components the
+        # entity had; and when any of that last changed.
+        self._seen = [np.empty(0, column.dtype) for column in self._told()]
         self._changed = np.empty(0, np.int64)
 
     def send(self, present: Present, shadows: Sightings, inputs: InputLog) -> None:
@@ -114,7 +112,7 @@ class GhostStreams:
         owner = self._world.columns["shard"][present.rows]
         seen = self._borders.find_ghosts(present, owner, self._reach)
         seen = seen.and_(shadows)
-        self._note_changes(seen.rows, present.tick)
+        self._note_changes(present.tick)
         streams, self._streams = self._streams, {}
         for shard in self._shards.shards:  # 60 µs each and 1 µs per message
             stream = streams.get(shard.peer) or _Stream(
@@ -126,30 +124,35 @@ class GhostStreams:
             first, end = np.searchsorted(shadows.shard, (shard.shard, shard.shard + 1))
             self._tell_shadows(shard, stream, shadows.rows[first:end], inputs, present.tick)
 
-    def _note_changes(self, rows: np.ndarray, tick: int) -> None:
-        """Find out whose record is another than when it was last looked at."""
-        more = self._world.columns.capacity - len(self._seen)
+    def _told(self) -> tuple[np.ndarray, ...]:
+        columns = self._world.columns
+        return columns.net_id, columns.epoch, columns.tick, columns.mask
+
+    def _note_changes(self, tick: int) -> None:
+        """Find out whose record is another than a tick ago."""
+        more = self._world.columns.capacity - len(self._changed)
         if more > 0:
-            self._seen = np.concatenate([self._seen, np.zeros(more, _VERSION)])
-            self._changed = np.concatenate([self._changed, np.zeros(more, np.int64)])
-        versions = self._world.columns.store(rows, _VERSION)
-        self._changed[rows[self._seen[rows] != versions]] = tick
-        self._seen[rows] = versions
+            self._seen = [np.append(seen, np.zeros(more, seen.dtype)) for seen in self._seen]
+            self._changed = np.append(self._changed, np.zeros(more, np.int64))
+        for seen, column in zip(self._seen, self._told(), strict=True):
+            self._changed[seen != column] = tick
+            np.copyto(seen, column)
 
     def _tell(self, shard: Shard, stream: _Stream, rows: np.ndarray, tick: int) -> None:
         stream.sender.acked(shard.take_acked())
-        versions = self._seen[rows]
-        at = np.searchsorted(rows, stream.rows)
-        gone = np.append(versions["id"], np.uint32(NET_ID_NONE))[at] != stream.versions["id"]
+        columns = self._world.columns
+        net_id = np.full(columns.capacity, NET_ID_NONE, np.uint32)
+        net_id[rows] = columns.net_id[rows]
+        gone = net_id[stream.rows] != stream.net_id
         if gone.any():
             stream.sender.forget(stream.rows[gone])
-            self._release(shard, stream.versions[gone], tick)
-        stream.rows, stream.versions = rows, versions
-        changed = np.maximum(self._changed[rows], self._world.described_at(rows))
+            self._release(shard, stream.net_id[gone], stream.epoch[gone], tick)
+        stream.rows, stream.net_id, stream.epoch = rows, net_id[rows], columns.epoch[rows]
+        changed = np.maximum(self._changed[rows], self._world.described[rows])
         put_off = stream.sender.put_off
         due = stream.sender.pending(rows, changed)
         self.rows_put_off += stream.sender.put_off - put_off
-        records = self._world.columns.store(rows[due], self._world.schema.full_record)
+        records = columns.store(rows[due], self._world.schema.full_record)
         messages = stream.sender.collect(tick, rows[due], changed[due], records)
         self._shards.send_ghosts(shard, messages)
         self.records_sent += len(due)
@@ -164,12 +167,10 @@ class GhostStreams:
             stream.shadows = cast
             self._shards.send_shadows(shard, cast, tick)
 
-    def _release(self, shard: Shard, versions: np.ndarray, tick: int) -> None:
+    def _release(self, shard: Shard, net_id: np.ndarray, epoch: np.ndarray, tick: int) -> None:
         columns = self._world.columns
-        rows = columns.rows_of(versions["id"])
-        adopted = (rows >= 0) & (columns["shard"][rows] == shard.shard)
-        lost = versions[~adopted]
-        if len(lost):
-            self.released += len(lost)
-            epoch = lost["epoch"].astype(np.int64) + 1
-            self._shards.send_release(shard, lost["id"], epoch, tick)
+        rows = columns.rows_of(net_id)
+        lost = (rows < 0) | (columns["shard"][rows] != shard.shard)
+        if lost.any():
+            self.released += int(lost.sum())
+            self._shards.send_release(shard, net_id[lost], epoch[lost].astype(np.int64) + 1, tick)

@@ -36,6 +36,9 @@ MORE_TICKS: Final = 2
 LEAD_S: Final = 0.01
 """How far shards simulate ahead, beside the round trip."""
 
+ROUNDS_NEAR: Final = 1
+"""So often it is looked for whom members of islands may touch; then for all that is around."""
+
 LINKS_EVERY_TICKS: Final = 8
 """How often round trips are looked at."""
 
@@ -65,6 +68,10 @@ class Grouped(NamedTuple):
     def override(self, changes: Handovers) -> Handovers:
         """Let what islands do take the place of what would follow from the leases."""
         return changes.select(~np.isin(changes.rows, self.bound)).and_(self.changes)
+
+    def goes_together(self, rows: np.ndarray) -> np.ndarray:
+        """Tell who changes hands with its island, or because it is its turn: int64[n]; bool[n]."""
+        return np.asarray(self.due[rows] | np.isin(rows, self.changes.rows))
 
     def units_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tell what goes together.
@@ -100,6 +107,7 @@ class _Found(NamedTuple):
         where: int64[m], where their bodies are.
         bodies: m of them.
         pairs: of bodies.
+        kick: float64[m], how far hits can kick each, world units.
         left_out: how many more were not compared.
         ends: int64[2, e], the nodes of each pair.
         island: int64[k], of each node.
@@ -110,6 +118,7 @@ class _Found(NamedTuple):
     where: np.ndarray
     bodies: Bodies
     pairs: Pairs
+    kick: np.ndarray
     left_out: int
     ends: np.ndarray
     island: np.ndarray
@@ -232,19 +241,24 @@ class Grouping:
     ) -> Drained:
         """Find what shards have that are to leave, and of that whose turn it is.
 
-        Pilots' come first, then cell by cell: so little of what still waits is near what does not.
+        That goes cell by cell: so little of what still waits is near what does not. What pilots fly
+        has its own turns, for a shard that has not answered yet takes few of them.
         """
         drained = (owner != SHARD_NONE) & (self._living().take(owner) == SHARD_NONE)
         drained &= holder != SHARD_NONE
         at = np.flatnonzero(drained)
-        if not len(at):
-            return Drained(drained, at)
-        rows = present.rows[at]
-        flown = self._world.account[self._world.families.root[rows]] != ACCOUNT_NONE
-        order = np.lexsort((present.group[at], ~flown, holder[at]))
-        after = holder[at[order]]
-        place = np.arange(len(at)) - np.searchsorted(after, after)
-        return Drained(drained, at[order[place < room[after]]])
+        flown = self._world.account[self._world.families.root[present.rows[at]]] != ACCOUNT_NONE
+        due = [at[:0]]
+        for shard in np.unique(holder[at]).tolist():
+            theirs = holder[at] == shard
+            for queue in (at[theirs & flown], at[theirs & ~flown]):
+                cell = present.group[queue]
+                count = np.bincount(cell)
+                before = np.cumsum(count) - count
+                first = queue[before[cell] < room[shard]]
+                order = np.argsort(present.group[first], kind="stable")
+                due.append(first[order[: room[shard]]])
+        return Drained(drained, np.concatenate(due))
 
     def _living(self) -> np.ndarray:
         """Give the shards that may hold leases, uint16 by their id; of others `SHARD_NONE`."""
@@ -287,8 +301,9 @@ class Grouping:
         matters = _matter(found, candidates)
         for done in range(self._limits.island_rounds):
             several = np.bincount(found.island, minlength=len(found.rows))[found.island] > 1
-            members = found.where[(matters & several)[found.bodies.node]]
-            if not candidates.look_around(members, wholly=done > 0):
+            members = (matters & several)[found.bodies.node]
+            where, kick = found.where[members], found.kick[members]
+            if not candidates.look_around(where, kick, wholly=done >= ROUNDS_NEAR):
                 break
             found = self._make_islands(candidates)
             matters = _matter(found, candidates)
@@ -297,11 +312,11 @@ class Grouping:
     def _make_islands(self, candidates: Candidates) -> _Found:
         where, at, node = candidates.find()
         bodies = candidates.bodies_of(where, node)
-        pairs, left_out = find_pairs(bodies, self.horizon_s)
+        pairs, kick, left_out = find_pairs(bodies, self.horizon_s)
         ends = np.stack([node[pairs.a], node[pairs.b]])
         island = label(len(at), *ends)
         rows = candidates.present.rows[at]
-        return _Found(rows, at, where, bodies, pairs, left_out, ends, island)
+        return _Found(rows, at, where, bodies, pairs, kick, left_out, ends, island)
 
     def _have_say(self, rows: np.ndarray, owns: np.ndarray, island: np.ndarray) -> np.ndarray:
         """Tell whose owners have a say: bool[k].

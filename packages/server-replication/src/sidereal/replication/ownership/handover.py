@@ -175,18 +175,24 @@ def choose_affordable(
     from_others = np.bincount(unit, piloted & changes.simulated, len(first)).astype(np.int64)
     size = np.bincount(unit, sizes, len(first)).astype(np.int64)
     eligible, taken = np.ones(len(first), np.bool_), np.flatnonzero(from_others)
-    eligible[taken] = _first_of_each(after[taken], from_others[taken], room_of_pilots)
+    eligible[taken] = first_of_each(after[taken], from_others[taken], room_of_pilots)
     flown = np.bincount(unit, piloted, len(first)) > 0
     order = 2 * ~flown + (np.bincount(unit, changes.simulated, len(first)) > 0)
     at = np.flatnonzero(eligible)
     at = at[np.lexsort((order[at], units[1][first[at]]))]
     chosen = np.zeros(len(first), np.bool_)
-    chosen[at[_first_of_each(after[at], size[at], room)]] = True
+    chosen[at[first_of_each(after[at], size[at], room)]] = True
     return np.asarray(chosen[unit])
 
 
-def _first_of_each(shard: np.ndarray, sizes: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Tell which begin within the room of their shard, bool[n], in the order given."""
+def first_of_each(shard: np.ndarray, sizes: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Tell which begin within the room of their shard, bool[n], in the order given.
+
+    Args:
+        shard: uint16[n], to whom each goes.
+        sizes: int64[n], how many it is.
+        room: int64[k], by the id of a shard.
+    """
     order = np.argsort(shard, kind="stable")
     in_order, begins = shard[order], np.cumsum(sizes[order]) - sizes[order]
     first = np.empty(len(shard), np.bool_)

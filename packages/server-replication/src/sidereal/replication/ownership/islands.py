@@ -128,11 +128,12 @@ def slack_of(accel: np.ndarray, age_s: np.ndarray, horizon_s: float) -> np.ndarr
     return slack
 
 
-def find_pairs(bodies: Bodies, horizon_s: float) -> tuple[Pairs, int]:
+def find_pairs(bodies: Bodies, horizon_s: float) -> tuple[Pairs, np.ndarray, int]:
     """Find the bodies that may touch within a horizon.
 
     Returns:
-        the pairs, and how many who are near each other were not compared: see `Close`.
+        the pairs; float64[m], how far hits can kick each body; and how many who are near each other
+        were not compared: see `Close`.
     """
     half = 0.5 * horizon_s * np.hypot(bodies.vx, bodies.vy) + bodies.radius + bodies.slack
     x, y = bodies.x + 0.5 * horizon_s * bodies.vx, bodies.y + 0.5 * horizon_s * bodies.vy
@@ -143,7 +144,7 @@ def find_pairs(bodies: Bodies, horizon_s: float) -> tuple[Pairs, int]:
     kick = kicks_of(bodies, pairs, horizon_s)
     kick[kick <= KICK_MIN] = 0.0
     if not kick.any():
-        return pairs, close.left_out
+        return pairs, kick, close.left_out
     kicked = np.flatnonzero(kick > margin)
     if len(kicked):
         again = find_beside(x, y, half + np.maximum(kick, margin), kicked, np.arange(len(x)))
@@ -153,7 +154,7 @@ def find_pairs(bodies: Bodies, horizon_s: float) -> tuple[Pairs, int]:
     more = approach(courses, courses.reach + kick[courses.a] + kick[courses.b], horizon_s)
     # Those who meet without a kick are known.
     fresh = more.depth < kick[more.a] + kick[more.b]
-    return pairs.and_(more.select(fresh)), close.left_out
+    return pairs.and_(more.select(fresh)), kick, close.left_out
 
 
 def can_touch(bodies: Bodies, close: Close) -> Close:

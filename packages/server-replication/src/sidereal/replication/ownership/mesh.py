@@ -37,6 +37,7 @@ from sidereal.replication.ownership.handover import (
     Handovers,
     choose_affordable,
     decide_handovers,
+    first_of_each,
     join_stray,
     take_along,
 )
@@ -272,6 +273,7 @@ class Mesh:
     def _wait_for_room(self, changes: Handovers, grouped: Grouped, room: np.ndarray) -> Handovers:
         """Keep those who change hands now; the others are decided anew in the next tick."""
         later = grouped.later[changes.rows]
+        later[~later] = self._are_too_many(changes.select(~later), grouped, room)
         self.waiting_rows = changes.rows[later]
         changes = changes.select(~later)
         if not len(changes.rows):
@@ -288,6 +290,17 @@ class Mesh:
         waiting = (changes.rows[~chosen], moved.children.rows[~chosen[moved.heads]])
         self.waiting_rows = np.concatenate([self.waiting_rows, *waiting])
         return changes.select(chosen).and_(moved.children.select(chosen[moved.heads]))
+
+    def _are_too_many(self, changes: Handovers, grouped: Grouped, room: np.ndarray) -> np.ndarray:
+        """Tell whom there is no room for, of those that come last and alone: bool[n]."""
+        flown = self._world.account[self._world.families.root[changes.rows]] != ACCOUNT_NONE
+        alone = np.flatnonzero(~flown & ~grouped.goes_together(changes.rows))
+        # Whom nobody simulates meanwhile comes before all else.
+        alone = alone[np.argsort(changes.simulated[alone], kind="stable")]
+        sizes = np.ones(len(alone), np.int64)
+        too_many = np.zeros(len(changes.rows), np.bool_)
+        too_many[alone] = ~first_of_each(changes.after[alone], sizes, room)
+        return too_many
 
     def _note_failure(self, shard: Shard, present: Present, now: float) -> list[LeaseChange]:
         """Withhold the sectors in which this shard was one too many whose game went wrong."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,8 +17,8 @@ from sidereal.tools.simulate.faults import Plan
 
 SLACK_TICKS: Final = 2
 
-WAITING_SIZE_MAX: Final = 2 * (UNRELIABLE_SIZE_MAX + MESSAGE_OVERHEAD_SIZE)
-"""Snapshots never wait; what is said of leases may."""
+MESSAGES_WAITING: Final = 2
+"""What is said of leases may wait; and the snapshot of each tick in which a message waits."""
 
 Sector = tuple[int, int]
 
@@ -28,6 +29,9 @@ class Bounded:
     def __init__(self, plan: Plan) -> None:
         self._streams = plan.streams
         self._world = plan.limits.world
+        waits = math.ceil(plan.limits.transport.unreliable_wait_s * plan.tick_hz)
+        messages = max(MESSAGES_WAITING, 1 + waits)
+        self._waiting_size = messages * (UNRELIABLE_SIZE_MAX + MESSAGE_OVERHEAD_SIZE)
         self._occupied: dict[Sector, int] = {}
         self._incarnation = 0
 
@@ -44,7 +48,7 @@ class Bounded:
             yield f"a tombstone is {age} ticks old"
         for player in core.clients.players:
             link = core.clients.endpoint.connection_statistics(player.peer)
-            if link is not None and link.waiting_size > WAITING_SIZE_MAX:
+            if link is not None and link.waiting_size > self._waiting_size:
                 yield f"{link.waiting_size} bytes wait that client {player.name} can't be sent"
         yield from self._look_at_sectors(core)
 
