@@ -6,7 +6,7 @@ import enum
 import hashlib
 import heapq
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -21,6 +21,9 @@ LOST: Final = "datagram lost"
 TWICE: Final = "datagram delivered twice"
 OVERTAKEN: Final = "datagram overtaken"
 CUT: Final = "datagram to or from a host that is cut off"
+
+DATAGRAMS_KEPT: Final = 1 << 16
+"""With so many of the newest each one is compared, for its nonce."""
 
 HAPPENS: Final = (LOST, TWICE, OVERTAKEN, CUT)
 """What links do."""
@@ -68,7 +71,7 @@ class Network:
         self._newest: dict[tuple[str, str], float] = {}
         self._heap: list[Delivery] = []
         self._cut: dict[tuple[str, Way], float] = {}
-        self._sealed: dict[tuple[Address, Address, bytes], bytes] = {}
+        self._sealed: OrderedDict[tuple[Address, Address, bytes], bytes] = OrderedDict()
         self._trace = hashlib.blake2b(digest_size=16)
 
     @property
@@ -174,3 +177,5 @@ class Network:
         before = self._sealed.setdefault(key, datagram)
         if before is not datagram and before != datagram:
             self.nonces_repeated.append(f"{source} to {destination}: {key[2].hex()}")
+        if len(self._sealed) > DATAGRAMS_KEPT:
+            self._sealed.popitem(last=False)
