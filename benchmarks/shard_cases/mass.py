@@ -37,7 +37,7 @@ LINK: Final = LinkConfig(delay_s=0.005, bytes_per_s=12.5e6)
 """100 Mbit/s."""
 WATCHED_TICKS: Final = 200
 """Ticks before each time that the shard leaves."""
-AWAY_S: Final = 20.0
+AWAY_S: Final = 8.0
 """How long it is away, beside what it takes at least to give away what it has."""
 MANY: Final = 100
 """Entities that change hands in a tick, of those that count as ticks in which they do. Fewer drift
@@ -127,11 +127,12 @@ def hand_over(entities: int, others: int, bots: int) -> Moved:
         assert behaviour is not None
         cluster.add_bot(behaviour).come(cluster.now + COMES_S * number / bots)
     cluster.run_ticks(round(COMES_S * cluster.rules.tick_hz))
-    _wait(cluster, lambda: _is_simulated(cluster))
+    shards = cluster.core.shards.shards
     moved = Moved()
     watch = Watch(moved, cluster)
     cluster.follow.append(watch.follow)
     for drains in (True, False):
+        _wait(cluster, lambda: len(shards) == SHARDS and _is_simulated(cluster))
         _leave_once(cluster, moved, watch, drains=drains)
     noted = cluster.authority.noted
     gone = {name: n for name, n in noted.items() if name.startswith("shard_left")}
@@ -168,7 +169,6 @@ def _leave_once(cluster: Cluster, moved: Moved, watch: Watch, *, drains: bool) -
     spent_s = cluster.authority.tick_s[first:]
     during_s = moved.drains_s if drains else moved.dead_s
     during_s += [s for s, on in zip(spent_s, watch.changing, strict=True) if on]
-    _wait(cluster, lambda: len(shards) == SHARDS and _is_simulated(cluster))
 
 
 def _wait(cluster: Cluster, probe: Callable[[], bool]) -> None:

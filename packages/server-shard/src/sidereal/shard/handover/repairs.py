@@ -357,7 +357,8 @@ class _Again:
     def _find_near(self, number: int, edge: Ints, tick: int, tick_s: float) -> Ints:
         """Find the bodies that some of a group can reach in a tick, the nearest first: int64[n]."""
         columns, ring = self._bodies.columns, self._ring
-        others = np.setdiff1d(self._bodies.rows(), self._rows)
+        others = self._bodies.rows()
+        others = others[self._group[others] < 0]
         others = others[self._filters.category[columns["kind"][others]] > 0]
         others = others[ring.since[others] <= tick]
         (now_x, now_y), (then_x, then_y) = ring.places(tick, others), ring.places(tick + 1, others)
