@@ -144,9 +144,11 @@ def meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.n
     Returns:
         bool[count].
     """
+    if count * (len(x) - count) <= COMPARED_MAX:
+        return _meet_each(x, y, half, count)
     meets = np.zeros(len(x), np.bool_)
     first = np.arange(len(x)) < count
-    large = half > LARGE * half.mean() if len(x) else first
+    large = half > LARGE * half.mean()
     for these in (first & large, first & ~large):
         for those in (~first & large, ~first & ~large):
             at = np.concatenate([np.flatnonzero(these), np.flatnonzero(those)])
@@ -158,12 +160,8 @@ def _meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.
     """Do the same for discs of about one size on each side: bool[m], of others never."""
     meets = np.zeros(len(x), np.bool_)
     others = np.arange(count, len(x))
-    if not count or not len(others):
-        return meets
     if count * len(others) <= COMPARED_MAX:
-        off_x, off_y = (axis[:count, None] - axis[count:] for axis in (x, y))
-        reach = half[:count, None] + half[count:]
-        meets[:count] = (off_x * off_x + off_y * off_y <= reach * reach).any(axis=1)
+        meets[:count] = _meet_each(x, y, half, count)
         return meets
     # Squares leave few to be compared.
     side = float(half[:count].max() + half[count:].max())
@@ -181,6 +179,13 @@ def _meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.
         near = np.isin(square[:count], around)
     meets[find_beside(x, y, half, np.flatnonzero(near), others).a] = True
     return meets
+
+
+def _meet_each(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.ndarray:
+    """Do the same for few: bool[count]."""
+    off_x, off_y = (axis[:count, None] - axis[count:] for axis in (x, y))
+    reach = half[:count, None] + half[count:]
+    return np.asarray((off_x * off_x + off_y * off_y <= reach * reach).any(axis=1))
 
 
 _COLUMNS_MAX: Final = 16.0
