@@ -165,6 +165,16 @@ def test_a_guest_deep_in_the_space_of_another_shard_meets_what_is_there() -> Non
     assert len(set(rig.owner(guest, other))) == 1
 
 
+def test_whom_a_hit_kicks_far_meets_what_is_there() -> None:
+    rig = Rig({(x, y): 1 for x in (-1, 0, 1) for y in (-1, 0, 1)} | {(5, 5): 2})
+    guests = [rig.enter(500.0, 500.0 + 12.0 * at, 2) for at in (0, 1, 2)]
+    heavy = rig.enter(500.0 - 13.0, 500.0, 1, vx=240.0)
+    beyond = rig.enter(500.0 + 75.0, 500.0, 1)
+    rig.world.columns["mass"][heavy] *= 1000.0
+    rig.group()
+    assert rig.owner(*guests, heavy, beyond) == [2] * 5
+
+
 def test_who_rests_where_its_sector_has_gone_to_another_shard_meets_what_is_there() -> None:
     rig = Rig(TWO)
     guest, other = rig.enter(SIZE + 500.0, 500.0, 1), rig.enter(SIZE + 700.0, 500.0, 2)
