@@ -1,11 +1,14 @@
-"""What a mark stands for has come when the mark has."""
+"""What a mark stands for has come when the mark has; and no nonce is used twice."""
 
 from __future__ import annotations
 
 from unittest.mock import Mock
 
+import pytest
+
 from sidereal.protocol.ids import Address
 from sidereal.protocol.testing.link import LinkConfig
+from sidereal.tools.simulate import network as networks
 from sidereal.tools.simulate.ledger import Mark
 from sidereal.tools.simulate.network import Network
 
@@ -30,3 +33,20 @@ def test_a_mark_carried_together_comes_last_and_only_if_nothing_is_lost() -> Non
             marked.add(turn)
     assert marked == {turn for turn, datagrams in come.items() if len(datagrams) == 2}
     assert 0 < len(marked) < 200
+
+
+def test_a_nonce_is_compared_with_those_of_the_newest_datagrams_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(networks, "DATAGRAMS_KEPT", 4)
+    network = Network(LinkConfig(), 1, Mock())
+
+    def seal(number: int, text: bytes) -> int:
+        datagram = bytes([1 << 4, number]) + text
+        network.send(AUTHORITY, [(datagram, SHARD)], 0.0)
+        return len(network.nonces_repeated)
+
+    assert {seal(number, b"once") for number in range(10)} == {0}
+    assert seal(9, b"once") == 0, "it is the same datagram"
+    assert seal(9, b"twice") == 1
+    assert seal(0, b"twice") == 1, "that was long ago"
