@@ -9,7 +9,8 @@ After every tick, as committed:
 * a guest that touches nothing and is clear of the border is at home soon, unless it rests since its
   sector has gone to another shard;
 * whoever was brought to another shard because of an island comes back at once only if it may touch
-  something of the shard that it came from.
+  something of the shard that it came from. Who comes back to what lingered begins with the shard
+  that it is in.
 """
 
 from __future__ import annotations
@@ -33,6 +34,18 @@ HOME_TICKS_MORE: Final = 2
 """Ticks after which a guest is at home that nothing keeps."""
 
 
+class _Whose(NamedTuple):
+    """Who simulates an entity and who flies it, after a tick."""
+
+    owner: int
+    epoch: int
+    control_epoch: int
+
+
+_NOBODY: Final = _Whose(SHARD_NONE, 0, 0)
+"""Of what was not there."""
+
+
 class _Moved(NamedTuple):
     """Where an entity came from with its island, and when."""
 
@@ -46,7 +59,7 @@ class Islands:
     def __init__(self, plan: Plan) -> None:
         self._home_ticks = plan.limits.ownership.home_ticks
         self._incarnation, self._tick = 0, -1
-        self._before: dict[int, tuple[int, int]] = {}
+        self._before: dict[int, _Whose] = {}
         self._sessions: dict[int, int] = {}
         self._moved: dict[int, _Moved] = {}
         self._idle: dict[int, int] = {}
@@ -70,9 +83,8 @@ class Islands:
         yield from self._judge_moves(cluster, core, meetings)
         yield from self._judge_guests(cluster, core, meetings)
         columns = core.world.columns
-        owner, epoch = columns["shard"][meetings.rows], columns.epoch[meetings.rows]
         ids = columns.net_id[meetings.rows].tolist()
-        self._before = dict(zip(ids, zip(owner.tolist(), epoch.tolist(), strict=True), strict=True))
+        self._before = dict(zip(ids, _whose(core, meetings.rows), strict=True))
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Nothing more in the end."""
@@ -88,7 +100,7 @@ class Islands:
         for sector, holder in moved.items():
             rows = present.rows[present.sector == pack_sector(*sector)]
             for net_id in core.world.columns.net_id[rows].tolist():
-                if self._before.get(net_id, (SHARD_NONE, 0))[0] == holder:
+                if self._before.get(net_id, _NOBODY).owner == holder:
                     self._left_behind[net_id] = core.tick + self._rest_ticks
 
     def _forget(self) -> None:
@@ -135,8 +147,7 @@ class Islands:
         leaving = [s.shard for s in core.shards.shards if s.state is ShardState.DRAINING]
         if not leaving:
             return
-        nobody = SHARD_NONE, 0
-        was = np.array([self._before.get(i, nobody)[0] for i in columns.net_id[rows].tolist()])
+        was = np.array([self._before.get(i, _NOBODY).owner for i in columns.net_id[rows].tolist()])
         together = meetings.sure & (was == was[:, None]) & np.isin(was, leaving)
         owner = columns["shard"][rows]
         goes = (owner != was) & (owner != SHARD_NONE)
@@ -146,33 +157,29 @@ class Islands:
 
     def _judge_moves(self, cluster: Cluster, core: Replicator, meetings: Meetings) -> Iterator[str]:
         """Who changes hands has a new epoch, and does not come back at once for nothing."""
-        columns = core.world.columns
-        owner = columns["shard"][meetings.rows].tolist()
-        ids = columns.net_id[meetings.rows].tolist()
-        epochs = columns.epoch[meetings.rows].tolist()
-        was = np.array([self._before.get(net_id, (SHARD_NONE, 0))[0] for net_id in ids])
+        ids = core.world.columns.net_id[meetings.rows].tolist()
+        was = np.array([self._before.get(net_id, _NOBODY).owner for net_id in ids])
         sessions = {shard.shard: shard.peer for shard in core.shards.shards}
         living = {shard for shard, peer in sessions.items() if self._sessions.get(shard) == peer}
         living &= set(core.mesh.leases.shards)
         self._sessions = sessions
-        for at, net_id in enumerate(ids):
-            before, epoch = self._before.get(net_id, (SHARD_NONE, 0))
-            after = owner[at]
-            if after in (before, SHARD_NONE):
+        for at, (net_id, now) in enumerate(zip(ids, _whose(core, meetings.rows), strict=True)):
+            before, after = self._before.get(net_id, _NOBODY), now.owner
+            if after in (before.owner, SHARD_NONE):
                 continue
-            if net_id in self._before and epochs[at] <= epoch:
-                yield f"{net_id} went to {after} under the epoch of {before}"
+            if net_id in self._before and now.epoch <= before.epoch:
+                yield f"{net_id} went to {after} under the epoch of {before.owner}"
             moved = self._moved.pop(net_id, None)
             # What returns under its number has lost what it had; who is to leave gives all away.
-            if before not in living:
+            if before.owner not in living or now.control_epoch != before.control_epoch:
                 continue
             back = moved is not None and moved.owner == after
             if back and moved is not None and core.tick - moved.tick < self._home_ticks:
                 cluster.exercised["returns judged"] += 1
                 if not meetings.reaches(at, was == after):
                     yield f"{net_id} is back with {after} after {core.tick - moved.tick} ticks"
-            if not is_clear(core, meetings.rows[at], before, EDGE_SLACK):
-                self._moved[net_id] = _Moved(core.tick, before)
+            if not is_clear(core, meetings.rows[at], before.owner, EDGE_SLACK):
+                self._moved[net_id] = _Moved(core.tick, before.owner)
 
     def _judge_guests(
         self, cluster: Cluster, core: Replicator, meetings: Meetings
@@ -194,3 +201,10 @@ class Islands:
             since = self._idle[net_id] = idle.get(net_id, core.tick)
             if core.tick - since > self._home_ticks + HOME_TICKS_MORE:
                 yield f"{net_id} is a guest of {owner[at]} for nothing since tick {since}"
+
+
+def _whose(core: Replicator, rows: np.ndarray) -> Iterator[_Whose]:
+    """Tell whose entities are, int64[n] in the world."""
+    columns = core.world.columns
+    three = columns["shard"][rows], columns.epoch[rows], columns["control_epoch"][rows]
+    return map(_Whose, *(column.tolist() for column in three))
