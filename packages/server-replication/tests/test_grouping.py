@@ -175,6 +175,18 @@ def test_whom_a_hit_kicks_far_meets_what_is_there() -> None:
     assert rig.owner(*guests, heavy, beyond) == [2] * 5
 
 
+@pytest.mark.parametrize("gap", [4.0, 10.0, 18.0])
+def test_whom_a_hit_may_kick_into_a_guest_is_given_to_one_shard_with_it(gap: float) -> None:
+    rig = Rig({(x, y): 1 for x in (-1, 0, 1) for y in (-1, 0, 1)} | {(5, 5): 2})
+    far, near = (12.0 + gap) * math.sqrt(0.5), 12.0 * math.sqrt(0.5)
+    guest = rig.enter(500.0 + far, 500.0 + far, 2)
+    kicked = rig.enter(500.0, 500.0, 1)
+    # It passes the guest by; two ticks later it has hit who is beside that.
+    rig.enter(500.0 - near, 500.0 - near - 240.0 * 0.15, 1, vy=240.0)
+    rig.group()
+    assert len(set(rig.owner(guest, kicked))) == 1
+
+
 def test_who_rests_where_its_sector_has_gone_to_another_shard_meets_what_is_there() -> None:
     rig = Rig(TWO)
     guest, other = rig.enter(SIZE + 500.0, 500.0, 1), rig.enter(SIZE + 700.0, 500.0, 2)

@@ -136,9 +136,22 @@ def test_who_meets_any_of_others_however_large_some_are(
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(-side, side, (2, some + others))
     half = np.where(rng.random(some + others) < 0.1, ratio, 1.0) * rng.uniform(0.5, 2.0)
+    assert meet_any(x, y, half, some).tolist() == _meet(x, y, half, some).tolist()
+
+
+@pytest.mark.parametrize("side", [1e3, 1e9])
+def test_who_meets_any_of_a_heap(side: float) -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(-150.0, 150.0, (2, 6000))
+    x[::100] += side
+    half = rng.uniform(9.0, 60.0, 6000)
+    meets = meet_any(x, y, half, 3000)
+    assert not (_meet(x, y, half, 3000) & ~meets).any()
+
+
+def _meet(x: np.ndarray, y: np.ndarray, half: np.ndarray, some: int) -> np.ndarray:
     apart = np.hypot(x[:some, None] - x[some:], y[:some, None] - y[some:])
-    expected = (apart <= half[:some, None] + half[some:]).any(axis=1)
-    assert meet_any(x, y, half, some).tolist() == expected.tolist()
+    return np.asarray((apart <= half[:some, None] + half[some:]).any(axis=1))
 
 
 @settings(deadline=None, max_examples=60)

@@ -2,13 +2,13 @@
 
 Two entities of different owners can touch only near a border between two holders, or where one of
 them is a **guest**: outside of its owner's sectors. So whoever is so near to such a border that it
-may touch what is beyond is a candidate; and so is a guest, with what is in the cells around it.
-Large bodies are few, and reach farther: what is in the cells around them is looked at too, if they
-are near a border themselves.
+may touch what is beyond is a candidate; and so is a guest, with all that may touch it. Large bodies
+are few, and reach farther: what is in the cells around them is looked at too, if they are near a
+border themselves.
 
 What a shard still has that is to leave (`draining`) goes to who leases its sectors a few at a time.
-Meanwhile it is nobody's here. Those whose turn it is are candidates, with what is in the cells
-around them; and so is whatever somebody simulates among the others.
+Meanwhile it is nobody's here. Those whose turn it is are candidates, with all that may touch them;
+and so is whatever somebody simulates among the others.
 """
 
 from __future__ import annotations
@@ -34,11 +34,8 @@ RADIUS_USUAL: Final = 30.0
 """World units; larger bodies are few."""
 
 SECOND_HIT: Final = 20.0
-"""World units by which somebody may be farther from a border, and a candidate because it may be
-hit and kicked over there."""
-
-HIT: Final = 8.0
-"""World units; who is compared with others is so as if it were kicked so far, at least."""
+"""World units by which somebody may be farther from a border, or from a guest, and a candidate
+because it may be hit and kicked over there: at 20 ticks/s nobody flies so far in one."""
 
 _BODY: Final = np.uint64(1 << BASE_SCHEMA.numbers[BODY.name])
 
@@ -197,7 +194,7 @@ class Candidates:
             whether there is somebody new.
         """
         fresh = (self._known[at] < kick) & ~self._around[self.present.group[at]]
-        at, kick = at[fresh], np.maximum(kick[fresh], HIT)
+        at, kick = at[fresh], np.maximum(kick[fresh], SECOND_HIT)
         if not len(at):
             return False
         self._known[at] = kick
@@ -264,7 +261,7 @@ class Candidates:
         at = self._find_beside(beside, self._reach)
         at = at[drained.all[at]]
         if len(at):
-            beside = beside[self._may_touch(beside, at, np.full(len(at), HIT))]
+            beside = beside[self._may_touch(beside, at, np.full(len(at), SECOND_HIT))]
         goes = np.union1d(drained.due, beside)
         self._there[goes] = True
         return np.asarray(goes)

@@ -13,6 +13,9 @@ import numpy as np
 COMPARED_MAX: Final = 30_000
 """So many pairs are compared one by one, more by cells."""
 
+ALL_MAX: Final = 1 << 17
+"""So many pairs that are beside each other are compared in order to know who meets any."""
+
 TABLE_MAX: Final = 1 << 22
 """Squares of which a table is made; of more their numbers are compared."""
 
@@ -133,7 +136,7 @@ def find_beside(
 
 
 def meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.ndarray:
-    """Tell which of the first discs overlap one of the others.
+    """Tell which of the first discs overlap one of the others; on heaps, which may do so.
 
     Args:
         x: float64[m], their middles, world units; likewise `y`.
@@ -169,15 +172,17 @@ def _meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.
     stride = int(row.max()) + 3
     square = (column + 1) * stride + row + 1
     steps = np.array([-1, 0, 1])
-    around = square[count:, None] + (steps[:, None] * stride + steps).ravel()
+    around = (square[count:, None] + (steps[:, None] * stride + steps).ravel()).ravel()
     span = int(square.max()) + stride + 2
     if span <= TABLE_MAX:
-        taken = np.zeros(span, np.bool_)
-        taken[around] = True
-        near = taken[square[:count]]
+        beside = np.bincount(around, minlength=span)[square[:count]]
     else:
-        near = np.isin(square[:count], around)
-    meets[find_beside(x, y, half, np.flatnonzero(near), others).a] = True
+        around.sort()
+        sides = (np.searchsorted(around, square[:count], side) for side in ("right", "left"))
+        beside = np.subtract(*sides)
+    near = np.flatnonzero(beside)
+    all_of_them = int(beside.sum()) > ALL_MAX
+    meets[near if all_of_them else find_beside(x, y, half, near, others).a] = True
     return meets
 
 
