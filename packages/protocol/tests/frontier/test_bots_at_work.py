@@ -10,12 +10,14 @@ import pytest
 from sidereal.game import Body, Game, Motion
 from sidereal.games.frontier import ASTEROID, SHIP, bots
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW, rocks
+from sidereal.games.frontier.behaviours.hunting import PEACE
 from sidereal.games.frontier.behaviours.working import ENOUGH
 from sidereal.games.frontier.fight.armour import Hull, Shield, Struck, armour
 from sidereal.games.frontier.fight.guns import guns
 from sidereal.games.frontier.fight.missiles import missiles
 from sidereal.games.frontier.fight.shots import shots
 from sidereal.games.frontier.fight.wrecks import wrecks
+from sidereal.games.frontier.homes import HOME, PLACE, home
 from sidereal.games.frontier.ore.books import Books, books
 from sidereal.games.frontier.ore.breaking import breaking
 from sidereal.games.frontier.ore.cargo import LUMP, Hold, Lump, cargo
@@ -36,7 +38,7 @@ game = Game(
     "crew",
     parts=[
         *(flight, rocks, traffic, stations, armour, shots, guns, missiles, books, cargo),
-        *(breaking, wrecks, market, races, bots, docking),
+        *(breaking, wrecks, market, races, home, bots, docking),
     ],
 )
 
@@ -121,6 +123,31 @@ def test_a_fighter_ends_who_stays_near(sidereal_world: Worlds) -> None:
     prey = world.spawn(SHIP, Motion(x=500, y=500), Shield(hp=0), Hull(hp=40))
     wait(world, 15, lambda: prey not in world.ids(SHIP))
     assert prey not in world.ids(SHIP)
+
+
+def test_a_fighter_spares_who_is_near_home(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
+    x, y = PLACE
+    prey = world.spawn(SHIP, Motion(x=x, y=y))
+    world.spawn(HOME, Motion(x=x, y=y))
+    bot = world.join("bot", bot="fight")
+    world.place(bot.entity, x=x + 100, y=y)
+    world.run(seconds=4)
+    assert world[Struck].when[prey] == 0
+    world.place(prey, x=x + PEACE + 100, y=y)
+    world.place(bot.entity, x=x + PEACE + 200, y=y)
+    world.run(seconds=4)
+    assert world[Struck].by[prey] == bot.entity
+
+
+def test_no_bot_shoots_through_a_ship(sidereal_world: Worlds) -> None:
+    world = sidereal_world(game)
+    bot = world.join("bot", bot="miner")
+    world.place(bot.entity, x=400, y=500)
+    world.spawn(ASTEROID, Motion(x=500, y=500), Body(radius=12, mass=14))
+    between = world.spawn(SHIP, Motion(x=445, y=500))
+    world.run(seconds=3)
+    assert world[Struck].when[between] == 0
 
 
 def test_who_digs_and_who_fights_go_round_a_station_that_is_between(

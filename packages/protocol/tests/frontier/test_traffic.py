@@ -162,6 +162,19 @@ def test_who_can_not_get_at_what_it_is_about_turns_away(sidereal_world: MakeWorl
     assert (world[Mind].doing[patrol], world[Mind].until[patrol] > soon) == (CALL, True)
 
 
+def test_nobody_shoots_through_whom_it_does_not_hunt(sidereal_world: MakeWorld) -> None:
+    world = sidereal_world(game)
+    world.spawn(PATROL, Motion(x=-500, y=500))
+    between = world.spawn(SHIP, Motion(x=-440, y=500))
+    hunted = world.spawn(PIRATE, Motion(x=-390, y=500))
+    world.spawn(PATROL, Motion(x=-500, y=-500))
+    alone = world.spawn(PIRATE, Motion(x=-390, y=-500))
+    world.run(seconds=1.5)
+    assert world[Mind].doing[world.ids(PATROL)].tolist() == [HUNT, HUNT]
+    assert world[Shield].hp[[between, hunted]].tolist() == [50, 50]
+    assert world[Shield].hp[alone] < 50
+
+
 def test_who_flees_flies_on_when_it_is_there_and_along_the_edge_of_the_belt(
     sidereal_world: MakeWorld,
 ) -> None:

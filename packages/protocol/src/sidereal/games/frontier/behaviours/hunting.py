@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sidereal.game import BotView, Motion
+import numpy as np
+
+from sidereal.game import BotView, Indices, Motion
 from sidereal.games.frontier.behaviours.flying import bots, wander
 from sidereal.games.frontier.behaviours.sights import (
     Sight,
     beside,
-    nearest_prey,
+    nearest_clear,
+    ships_seen,
     shooting,
 )
 from sidereal.games.frontier.behaviours.steering import fly_to, is_leaving
+from sidereal.games.frontier.homes import HOME
 from sidereal.games.frontier.ships import Stick
 
 SIGHT: Final = 600.0
@@ -23,6 +27,8 @@ CHASE_GAP: Final = 60.0
 """How far behind whom it follows a chaser stays, world units."""
 FIGHT_GAP: Final = 110.0
 """How far off whom it shoots at a fighter stays, world units."""
+PEACE: Final = 400.0
+"""How near home a fighter shoots at nobody, world units: who is new arrives there."""
 SHOOT_S: Final = 0.2
 """For so long a fighter shoots without looking anew, seconds."""
 
@@ -30,7 +36,7 @@ SHOOT_S: Final = 0.2
 @bots.bot("chase")
 def chase(bot: BotView) -> tuple[Stick, float]:
     """Follow the nearest ship, and keep off it."""
-    prey = nearest_prey(bot, SIGHT)
+    prey = nearest_clear(bot, ships_seen(bot), SIGHT)
     if prey is None or is_leaving(bot.own[Motion]):
         return wander(bot)
     return follow(bot, prey, CHASE_GAP)
@@ -38,8 +44,8 @@ def chase(bot: BotView) -> tuple[Stick, float]:
 
 @bots.bot("fight")
 def fight(bot: BotView) -> tuple[Stick, float]:
-    """Shoot at the nearest ship that is not docked, and stay near it."""
-    prey = nearest_prey(bot, SIGHT)
+    """Shoot at the nearest ship that is not docked, and stay near it; spare who is near home."""
+    prey = nearest_clear(bot, _far_from_home(bot, ships_seen(bot)), SIGHT)
     if prey is None or is_leaving(bot.own[Motion]):
         return wander(bot)
     stick, hold_s = follow(bot, prey, FIGHT_GAP)
@@ -48,6 +54,17 @@ def fight(bot: BotView) -> tuple[Stick, float]:
     if hold_s > SHOOT_S:
         bot.memory["leg"].insert(0, (stick, hold_s - SHOOT_S))
     return shooting(bot, stick, prey), min(hold_s, SHOOT_S)
+
+
+def _far_from_home(bot: BotView, rows: Indices) -> Indices:
+    """Keep those of some ships that are not near a home that the bot sees, int64[n]."""
+    if not len(rows):
+        return rows
+    motion = bot.others[Motion]
+    for home in bot.others.rows(HOME):
+        away = np.hypot(motion.x[rows] - motion.x[home], motion.y[rows] - motion.y[home])
+        rows = rows[away > PEACE]
+    return rows
 
 
 def follow(bot: BotView, prey: Sight, gap: float) -> tuple[Stick, float]:

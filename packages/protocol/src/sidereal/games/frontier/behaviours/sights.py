@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from sidereal.game import BotView, Component, Kind, Motion
+from sidereal.game import BotView, Component, Indices, Kind, Motion
 from sidereal.games.frontier.behaviours.ways import SHOT_ROOM, are_clear
+from sidereal.games.frontier.fight.aiming import Targets
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT
-
-BULLET_SPEED: Final = 200.0
-"""With which a bot reckons where it shoots ahead of what moves, units/s."""
 
 
 class Sight(NamedTuple):
@@ -58,12 +56,13 @@ def nearest(
     return nearest_of(bot, rows, within)
 
 
-def nearest_prey(bot: BotView, within: float) -> Sight | None:
-    """Find the nearest ship that is not docked, one behind a station only if there is no other."""
+def ships_seen(bot: BotView) -> Indices:
+    """Give the rows of the ships that a bot sees and that are not docked, int64[n]."""
     if not sees(bot):
-        return None
+        return np.empty(0, np.int64)
     rows = np.unique(np.concatenate([bot.others.rows(kind) for kind in CRAFT]))
-    return nearest_clear(bot, rows[bot.others[Docked].at[rows] == 0], within)
+    free: Indices = rows[bot.others[Docked].at[rows] == 0]
+    return free
 
 
 def nearest_clear(bot: BotView, rows: np.ndarray, within: float) -> Sight | None:
@@ -110,12 +109,13 @@ def beside(sight: Sight, gap: float) -> tuple[float, float]:
 
 
 def shooting(bot: BotView, stick: Stick, sight: Sight) -> Stick:
-    """Shoot at something as well, some way ahead of it if it moves."""
-    own = bot.own[Motion]
-    flight_s = sight.distance / BULLET_SPEED
-    x = sight.x - float(own.x[0]) + (sight.vx - float(own.vx[0])) * flight_s
-    y = sight.y - float(own.y[0]) + (sight.vy - float(own.vy[0])) * flight_s
-    aim = math.atan2(y, x)
+    """Shoot at something as well, some way ahead of it if it moves, if no ship is between."""
+    own, others, here = bot.own[Motion], bot.others[Motion], np.zeros(1, np.int64)
+    aim = float(Targets.of(own, here, others, np.array([sight.row])).course()[0])
+    rows = ships_seen(bot)
+    rows = rows[rows != sight.row]
+    if Targets.of(own, here, others, rows).are_struck(np.array([aim]), sight.distance).any():
+        return stick
     return Stick(
         thrust=stick.thrust,
         turn=stick.turn,

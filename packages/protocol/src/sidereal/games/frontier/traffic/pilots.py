@@ -12,8 +12,8 @@ import numpy as np
 
 from sidereal.game import Body, Bools, Floats, Indices, Motion, Part, Stage, Step
 from sidereal.games.frontier.asteroids import ASTEROID
+from sidereal.games.frontier.fight.aiming import FAR, Targets
 from sidereal.games.frontier.fight.armour import Hull
-from sidereal.games.frontier.fight.guns import SPEED
 from sidereal.games.frontier.ore.cargo import Hold
 from sidereal.games.frontier.ships import Stick
 from sidereal.games.frontier.trade.stations import RADIUS as STATION_RADIUS
@@ -34,7 +34,7 @@ from sidereal.games.frontier.traffic.doings import (
     is_at_stop,
 )
 from sidereal.games.frontier.traffic.kinds import Mind
-from sidereal.games.frontier.traffic.steering import approach, give_way, lead, side_of, steer
+from sidereal.games.frontier.traffic.steering import approach, give_way, side_of, steer
 
 CRUISE: Final = {
     HAUL: 60.0,
@@ -110,8 +110,30 @@ def hold(step: Step) -> None:
     near = away - step[Body].radius[goal] < RANGE
     near &= (doing[after] == HUNT) | ((step.tick + step.id[rows]) % (2 * BURST) < BURST)
     rows, goal = rows[near], goal[near]
+    aim = Targets.of(motion, rows, motion, goal).course()
+    clear = _has_clear_line(step, rows, goal, aim)
+    rows = rows[clear]
     stick.aimed[rows] = stick.shoot[rows] = 1
-    stick.aim[rows] = lead(motion, rows, goal, SPEED)
+    stick.aim[rows] = aim[clear]
+
+
+def _has_clear_line(step: Step, rows: Indices, goal: Indices, aim: Floats) -> Bools:
+    """Tell who would strike no other ship than the one that it shoots at, bool[n].
+
+    Args:
+        step: of the system.
+        rows: of who shoots, int64[n].
+        goal: rows of what each shoots at, int64[n].
+        aim: where each shoots, float64[n], rad.
+    """
+    motion, clear = step[Motion], np.ones(len(step.id), np.bool_)
+    goals, aims = np.zeros(len(step.id), np.int64), np.zeros(len(step.id))
+    goals[rows], aims[rows] = goal, aim
+    near = step.pairs(rows, step.seen(Hull), within=FAR)
+    near = near.where(near.b != goals[near.a])
+    struck = Targets.of(motion, near.a, motion, near.b).are_struck(aims[near.a], FAR)
+    clear[near.a[struck]] = False
+    return clear[rows]
 
 
 def _places(step: Step, rows: Indices, goal: Indices) -> tuple[Floats, Floats, Floats]:

@@ -89,15 +89,6 @@ def steer(motion: Motion, stick: Stick, rows: Indices, wish: Wish) -> None:
     stick.brake[rows] = slowing
 
 
-def lead(motion: Motion, rows: Indices, targets: Indices, speed: float) -> Floats:
-    """Find where to shoot, so that a bullet of some speed meets a target: float64[n], rad."""
-    x, y = motion.x[targets] - motion.x[rows], motion.y[targets] - motion.y[rows]
-    flight_s = np.hypot(x, y) / speed
-    x = x + (motion.vx[targets] - motion.vx[rows]) * flight_s
-    y = y + (motion.vy[targets] - motion.vy[rows]) * flight_s
-    return np.asarray(np.arctan2(y, x))
-
-
 def side_of(motion: Motion, rows: Indices, bodies: Indices, room: Floats, within_s: float) -> Side:
     """Find out which ships would run into which bodies, and to which side they had better turn.
 
