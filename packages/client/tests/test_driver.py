@@ -93,6 +93,25 @@ async def test_a_refusal_is_told_in_the_servers_words() -> None:
             await register(http, "ada", "wrong")
 
 
+async def test_whose_name_no_account_has_is_told_how_to_make_one() -> None:
+    problem = {"title": "Unauthorized", "detail": "no account has this name and password"}
+    async with client_of(answering(401, problem)) as http:
+        with pytest.raises(SignInError) as caught:
+            await open_session(http, "ada l", "secret")
+    assert str(caught.value) == (
+        "Unauthorized: no account has this name and password; "
+        "a new one: sidereal token --name 'ada l' --register --server http://world"
+    )
+
+
+async def test_other_refusals_name_no_remedy() -> None:
+    problem = {"title": "Forbidden", "detail": "observers need an account"}
+    async with client_of(answering(403, problem)) as http:
+        with pytest.raises(SignInError) as caught:
+            await open_session(http, "ada", "secret")
+    assert str(caught.value) == "Forbidden: observers need an account"
+
+
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -38,12 +39,14 @@ class SignInError(SiderealError):
     Attributes:
         status: of the HTTP answer.
         title: what kind of refusal, from the problem details.
+        detail: why, likewise; may be empty.
     """
 
     def __init__(self, status: int, title: str, detail: str) -> None:
         super().__init__(f"{title}: {detail}" if detail else title)
         self.status = status
         self.title = title
+        self.detail = detail
 
     @property
     def is_passing(self) -> bool:
@@ -126,7 +129,13 @@ async def open_session(
     wish = (
         {"role": role.name.lower()} if displace else {"role": role.name.lower(), "displace": False}
     )
-    answer = await _post(http, "/v1/sessions", who | wish, expected=200)
+    try:
+        answer = await _post(http, "/v1/sessions", who | wish, expected=200)
+    except SignInError as error:
+        if name is None or error.status != HTTPStatus.UNAUTHORIZED:
+            raise
+        detail = f"{error.detail}; {_how_to_register(http, name)}".removeprefix("; ")
+        raise SignInError(error.status, error.title, detail) from None
     try:
         protocol_id = int(answer["protocol_id"], 16)
         if protocol_id != CLIENT_PROTOCOL_ID:  # the rest of the answer may be another one as well
@@ -147,6 +156,11 @@ async def open_session(
             f"{http.base_url} does not answer like a Sidereal server ({error!r})"
         ) from None
     return admission
+
+
+def _how_to_register(http: httpx.AsyncClient, name: str) -> str:
+    server = str(http.base_url).rstrip("/")
+    return f"a new one: sidereal token --name {shlex.quote(name)} --register --server {server}"
 
 
 async def fetch_status(http: httpx.AsyncClient) -> dict[str, Any]:
