@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.process.conftest import Command, Toolbox
 
 BOTS = 6
+ANY_PORTS = ("--http", "127.0.0.1:0", "--client-port", "0", "--shard-port", "0")
 
 Q = {"p50": float, "p90": float, "p99": float, "max": float, "count": int}
 REPORT: dict[str, Any] = {
@@ -194,3 +195,25 @@ def positions(saved: Recovered, tick: int) -> np.ndarray:
     rows = saved.rows
     span_s = (tick - rows["tick"].astype(np.int64)) / Rules().tick_hz
     return np.stack([rows["x"] + rows["vx"] * span_s, rows["y"] + rows["vy"] * span_s], axis=1)
+
+
+def test_another_world_than_the_one_that_was_begun_is_refused(
+    toolbox: Toolbox, second: Run, data_dir: Path
+) -> None:
+    refused = toolbox.run("up", *ANY_PORTS, "--data-dir", data_dir, "--world", "crowd")
+    assert refused.process.returncode == 2
+    says = "the database holds the world belt, which goes on without --world: for crowd give"
+    assert says in refused.said[-1]
+    assert toolbox.load(data_dir).tick == second.saved.tick
+
+
+def test_bots_do_what_belongs_to_the_world_that_goes_on(
+    toolbox: Toolbox, second: Run, data_dir: Path
+) -> None:
+    command = toolbox.start("up", *ANY_PORTS, "--data-dir", data_dir, "--bots", 1)
+    world = toolbox.watch(command.wait_output(r"The world is ready at (\S+)"), command)
+    world.wait_flying(1)
+    family = command.family()
+    assert "--world belt" in family.commands[family.pid_of("bots", "--server")]
+    command.tell(signal.SIGINT)
+    assert command.wait() == 0

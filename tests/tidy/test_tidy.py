@@ -36,6 +36,7 @@ SHELLS: Final = (
     "replication/http/passwords.py",
     "replication/http/server.py",
     "replication/keeping/postgres/*",
+    "replication/keeping/beginning.py",
     "replication/keeping/database.py",
     "replication/keeping/evolution.py",
     "replication/keeping/ledger.py",

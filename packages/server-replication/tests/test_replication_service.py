@@ -20,7 +20,7 @@ from authority_rig import make_core
 from drifters import drifter
 
 from sidereal.game.load import DEFAULT_GAME, load
-from sidereal.protocol.errors import StoreError, UnavailableError
+from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.udp import Arrival, UdpSocket, UdpStatistics, open_udp
 from sidereal.replication.config import ReplicationConfig
@@ -337,6 +337,57 @@ async def test_a_start_that_fails_over_what_was_saved_makes_nobody_wait(
         with pytest.raises(UnavailableError, match="clock"), trio.fail_after(40):
             await run(configure(database=database_url), lambda _: None)
         await store.begin("ours", "with the right clock")
+
+
+async def run_once(url: str, world: str | None) -> Mapping[str, str]:
+    """Let a server run on a database until it serves; returns what it announced."""
+    announced: dict[str, str] = {}
+    with bare_errors(), trio.fail_after(40):
+        async with trio.open_nursery() as nursery:
+
+            def note(said: Mapping[str, str]) -> None:
+                announced.update(said)
+                nursery.cancel_scope.cancel()
+
+            await run(configure(database=url, world=world), note)
+    return announced
+
+
+async def test_a_world_goes_on_as_what_it_was_made_from(database_url: str) -> None:
+    assert (await run_once(database_url, "crowd"))["world"] == "crowd"
+    assert (await run_once(database_url, None))["world"] == "crowd"
+    said = "^the database holds the world crowd, which goes on without --world: for star give an"
+    with pytest.raises(ConfigError, match=said):
+        await run_once(database_url, "star")
+    assert (await run_once(database_url, "crowd"))["world"] == "crowd"
+
+
+async def test_a_world_is_named_when_it_is_the_first_of_its_game(database_url: str) -> None:
+    assert (await run_once(database_url, None))["world"] == "belt"
+    with pytest.raises(ConfigError, match="the database holds the world belt, which"):
+        await run_once(database_url, "crowd")
+
+
+async def test_a_world_that_is_older_than_its_name_is_what_is_asked_for(
+    database_url: str,
+) -> None:
+    await run_once(database_url, "crowd")
+    async with trio_asyncio.open_loop():
+        for statement in (
+            "ALTER TABLE world DROP begun_as",
+            "DELETE FROM schema_migration WHERE version = 10",
+        ):
+            await trio_asyncio.aio_as_trio(execute)(database_url, statement)
+    assert (await run_once(database_url, "star"))["world"] == "star"
+    assert "world" not in await run_once(database_url, None)
+
+
+async def test_a_world_of_which_nothing_was_saved_is_made_anew(database_url: str) -> None:
+    async with open_store(database_url, load(DEFAULT_GAME)) as store:
+        await store.begin("ours", "a test")
+        await store.note_beginning("belt")  # and then it was killed
+        await store.release()
+    assert (await run_once(database_url, "star"))["world"] == "star"
 
 
 async def execute(url: str, statement: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 import numpy as np
 import trio
 
 from sidereal.game.declarations import Declarations
-from sidereal.protocol.errors import StoreError, UnavailableError
+from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.rules import Rules
@@ -47,7 +47,8 @@ async def run(
 
     Args:
         config: checked by this.
-        announce: is told the URL of the HTTP endpoint and the two UDP endpoints, once.
+        announce: is told the URL of the HTTP endpoint, the two UDP endpoints and, where it is
+            known, what the world was made from; once.
         deaths: lines of a supervisor, each of which tells that a shard has died.
 
     Raises:
@@ -113,13 +114,15 @@ async def _run(
         await open_udp(*parse_endpoint(config.shards, "--shards")) as shards,
     ):
         store: Store = await keeping.start(_keep_store, config, game)
+        begun_as = await _find_beginning(config, store)
         holder = f"process {os.getpid()} on {socket.gethostname()}"
         await store.begin(config.supervisor or entropy(16).hex(), holder)
         client_key = entropy(32)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(_give_back, store)
-            core = await _load(config, game, store, rules, client_key, clients, shards)
+            core, made = await _load(config, game, store, rules, client_key, clients, shards)
             stack.pop_all()
+        world = made or begun_as or config.world
         service = Service(config, store, core, clients, shards, client_key)
         http_config = HttpConfig(
             CLIENT_PROTOCOL_ID, core.schema.hash, TOKEN_EXPIRE_S, config.access()
@@ -145,6 +148,7 @@ async def _run(
                         "http": f"http://{format_endpoint(address)}",
                         "clients": format_endpoint(clients.address),
                         "shards": format_endpoint(shards.address),
+                        **({"world": world} if world in game.worlds else {}),
                     }
                 )
                 await service.tick()
@@ -166,6 +170,29 @@ def _shard_addresses(config: ReplicationConfig, shards: UdpSocket) -> list[Addre
     return [shards.address, parse_endpoint(config.public_shards, "--public-shards")]
 
 
+async def _find_beginning(config: ReplicationConfig, store: Store) -> str | None:
+    """Tell what the saved world was made from; None if there is none or it is unknown.
+
+    Raises:
+        ConfigError: another world is wanted.
+    """
+    begun_as = await store.find_beginning()
+    if config.world and begun_as and config.world != begun_as:
+        raise ConfigError(
+            f"the database holds the world {begun_as}, which goes on without --world: for "
+            f"{config.world} give another --data-dir or --database"
+        )
+    return begun_as
+
+
+@contextmanager
+def _ending_when_fenced() -> Iterator[None]:
+    try:
+        yield
+    except FencedError as error:
+        raise UnavailableError(f"{error}: this server ends") from None
+
+
 async def _load(
     config: ReplicationConfig,
     game: Declarations,
@@ -174,12 +201,12 @@ async def _load(
     client_key: bytes,
     clients: UdpSocket,
     shards: UdpSocket,
-) -> Replicator:
-    try:
+) -> tuple[Replicator, str | None]:
+    """Go on with the saved world or make a new one; returns what a new one was made from, too."""
+    made = None
+    with _ending_when_fenced():
         recovered = await store.load_world()
         placeless = await store.load_placeless()
-    except FencedError as error:
-        raise UnavailableError(f"{error}: this server ends") from None
     core = Replicator(
         game=game,
         rules=rules,
@@ -197,9 +224,11 @@ async def _load(
         core.populate(recovered.rows, recovered.uuid)
         log.info("recovered %s", fields(tick=recovered.tick, rows=len(recovered.rows)))
     else:
-        world = config.world or next(iter(game.worlds), None)
-        core.create(make_world(game, core.schema, world, np.random.default_rng(config.seed)))
-        log.info("created %s", fields(world=world, seed=config.seed))
+        made = config.world or next(iter(game.worlds), None)
+        core.create(make_world(game, core.schema, made, np.random.default_rng(config.seed)))
+        with _ending_when_fenced():
+            await store.note_beginning(made)
+        log.info("created %s", fields(world=made, seed=config.seed))
     # What accounts and the world have may lead to entities, which have their ids by now.
     core.actions.books.load(placeless)
-    return core
+    return core, made

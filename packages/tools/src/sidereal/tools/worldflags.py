@@ -32,7 +32,8 @@ class WorldFlags:
     """What is played, as module:name: the same in every process of a world."""
     world: str | None = None
     """What a new world is made from, and what the bots of `sidereal up` do in it, by its name in
-    the game; without it the first of the game. A wrong name is answered with those that are."""
+    the game; without it the first of the game. A world that was begun as another one is refused,
+    and goes on without this. A wrong name is answered with those that are."""
     seed: int = 1
     """Of a new world, and of the bots of `sidereal up`."""
     clamp: Annotated[bool, Parameter(negative="")] = False

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.process import fields
-from sidereal.replication.keeping import ledger, rows, tables
+from sidereal.replication.keeping import beginning, ledger, rows, tables
 from sidereal.replication.keeping.database import Database, RefusedError, open_database
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.persist import Batch
@@ -114,6 +114,22 @@ class Store:
         if isinstance(term, str):
             raise UnavailableError(term)
         self._term = term
+
+    async def find_beginning(self) -> str | None:
+        """Tell what the saved world was made from; None if there is none or it is unknown.
+
+        It may be asked before `begin`, and changes nothing.
+        """
+        game = self._copy.game.name
+        return await self._database.call(lambda connection: beginning.find(connection, game))
+
+    async def note_beginning(self, name: str | None) -> None:
+        """Note what the world is made from that is about to be saved.
+
+        Raises:
+            FencedError: another server has taken over.
+        """
+        await self._database.call(lambda connection: beginning.note(connection, self._term, name))
 
     async def release(self) -> None:
         """Let another server write from now on."""

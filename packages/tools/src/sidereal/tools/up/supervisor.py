@@ -323,7 +323,8 @@ class Supervisor:
         if config.bots:
             arguments = ["bots", "--server", url, *self._game, "--count", str(config.bots)]
             arguments += ["--seed", str(config.flags.seed)]
-            arguments += ["--world", config.flags.world] if config.flags.world else []
+            world = self._endpoints.get("world")  # of which it is, whatever was given
+            arguments += ["--world", world] if world else []
             arguments += ["--json", str(self._bots_report)]
             bots = self._make_child(
                 "bots", arguments, title="the load generator", spoke=lambda _: self._flying.set()
