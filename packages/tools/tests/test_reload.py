@@ -77,12 +77,17 @@ def welcome(world, player):
 @game.action(rate_hz=2)
 def sell(tx, count: int):
     pass
+
+@game.world("quarry")
+def quarry(make):
+    make.spawn(ROCK, count=3)
 """
     save(file, GAME + hooks)
     before = await look()
-    save(file, GAME.replace("-= 1", "-= 2") + "# more" + hooks.replace("count: int", "many: int"))
+    changed = hooks.replace("count: int", "many: int").replace("count=3", "count=4")
+    save(file, GAME.replace("-= 1", "-= 2") + "# more" + changed)
     after = await look()
-    assert after.served_otherwise(before) == ["mygame.sell"]
+    assert after.served_otherwise(before) == ["mygame.sell", "mygame.quarry"]
     assert before.served_otherwise(before) == []
 
 

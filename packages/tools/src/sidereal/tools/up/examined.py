@@ -54,6 +54,7 @@ def served(declared: Declarations) -> dict[str, str]:
     functions += [rule.function for rule in declared.rules]
     functions += [timer.function for timer in declared.timers]
     functions += [hook for hooks in declared.hooks.values() for hook in hooks]
+    functions += [world.function for world in declared.worlds.values()]
     found = {}
     for function in functions:
         with contextlib.suppress(OSError, TypeError):  # it is in no file
