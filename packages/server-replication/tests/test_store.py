@@ -318,9 +318,11 @@ async def test_a_kind_that_has_entities_and_is_not_declared_is_refused(database_
     async with open_store(database_url, make_game(kinds=1)) as store:
         with pytest.raises(UnavailableError) as caught:
             await begin(store)
-    assert str(caught.value).startswith(
+    said = str(caught.value)
+    assert said.startswith(
         "the database holds entities that many does not declare any more (2 of kind kind_3): run"
     )
+    assert said.endswith("or delete this one if nothing in it matters")
 
 
 OLD_COLUMNS = (

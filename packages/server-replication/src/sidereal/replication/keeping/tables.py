@@ -321,5 +321,6 @@ async def _judge_game(connection: Connection, copy: RowCopy) -> str | None:
     counts = ", ".join(f"{count} of kind {kind}" for kind, count in unknown)
     return (
         f"the database holds entities that {name} does not declare any more ({counts}): run a "
-        "version that does, or choose another world with --data-dir or --database"
+        "version that does, choose another world with --data-dir or --database, or delete this "
+        "one if nothing in it matters"
     )
