@@ -716,6 +716,8 @@ async def test_answer_that_is_no_state_is_no_server() -> None:
 def test_settings_are_checked_all_at_once() -> None:
     with pytest.raises(ConfigError, match=r"--screen.*--for.*--server"):
         MonitorConfig("nowhere", screen="kitchen", for_s=-1).check()
+    with pytest.raises(ConfigError, match=r"no module nogame, .*; without --game the world is"):
+        MonitorConfig("http://world.test", game="nogame:game").check()
 
 
 def test_svg_shows_owners_in_their_colours() -> None:

@@ -20,13 +20,14 @@ DEFAULT_GAME: Final = "sidereal.games.frontier:game"
 """What is played unless something else is said."""
 
 
-def load(text: str) -> Declarations:
+def load(text: str, otherwise: str = "") -> Declarations:
     """Import a game and check it.
 
     The working directory becomes the last entry of the import path.
 
     Args:
         text: `module:name`, as of `--game`.
+        otherwise: what to do when there is no such module, in words.
 
     Raises:
         ConfigError: naming every problem at once, in words.
@@ -39,7 +40,7 @@ def load(text: str) -> Declarations:
     if here not in sys.path:
         sys.path.append(here)
     _refuse_hidden(text, words[0], Path(here))
-    module = _import(text, module_name)
+    module = _import(text, module_name, otherwise)
     game = getattr(module, name, None)
     if not isinstance(game, Game):
         raise ConfigError(f"--game {text}: {_what_there_is(module, name)}")
@@ -47,6 +48,15 @@ def load(text: str) -> Declarations:
         return declare(game)
     except ConfigError as error:
         raise ConfigError(f"--game {text}:\n{error}") from error
+
+
+def load_to_show(text: str) -> Declarations:
+    """Import a game for a client that shows any world, as `load` does.
+
+    Raises:
+        ConfigError: naming every problem at once, in words.
+    """
+    return load(text, "; without --game the world is shown as its server describes it")
 
 
 def source_files(text: str, declared: Declarations) -> dict[str, Path]:
@@ -89,14 +99,14 @@ def digest_of_code(text: str, declared: Declarations) -> bytes:
     return digest.digest()
 
 
-def _import(text: str, name: str) -> ModuleType:
+def _import(text: str, name: str, otherwise: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise ConfigError(
                 f"--game {text}: there is no module {error.name}, neither installed "
-                f"nor in {os.getcwd()}"
+                f"nor in {os.getcwd()}{otherwise}"
             ) from error
         raise ConfigError(f"--game {text}: {_raised(error)}") from error
     except Exception as error:  # the game's module is somebody else's code: it may raise anything

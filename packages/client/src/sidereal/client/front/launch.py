@@ -14,7 +14,8 @@ from sidereal.client.front.layers import parse_layers
 from sidereal.client.front.viewer import Viewer
 from sidereal.client.http import open_http
 from sidereal.client.returning import ReturningClient
-from sidereal.game.load import load
+from sidereal.game.declarations import Declarations
+from sidereal.game.load import load_to_show
 from sidereal.protocol.errors import SiderealError, UnavailableError
 from sidereal.protocol.message.player import Role
 
@@ -38,17 +39,18 @@ def run_view(config: ViewConfig) -> int:
         The exit status, 0.
 
     Raises:
-        ConfigError: the flags make no sense.
+        ConfigError: the flags make no sense, or there is no such game.
         UnavailableError: no OpenGL, no display, no server, no data from it, or it ended the
             stay while nobody was watching.
         SignInError: the server does not let us in.
     """
     check_view_config(config)
+    game = load_to_show(config.game)
     preflight.check(config.headless)
     loop, window = _open(config)
 
     async def stay() -> int:
-        return await _stay(config, window)
+        return await _stay(config, game, window)
 
     try:
         status = loop.run_trio(stay)
@@ -81,11 +83,10 @@ def _first(group: BaseExceptionGroup[SiderealError]) -> SiderealError:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-async def _stay(config: ViewConfig, window: ViewWindow) -> int:
+async def _stay(config: ViewConfig, game: Declarations, window: ViewWindow) -> int:
     # Bound to this run: the window asks for the time between Trio's turns.
     clock = trio.lowlevel.current_clock().current_time
     role = Role.OBSERVER if config.observe else Role.PLAYER
-    game = load(config.game)
     client = ReturningClient(
         game=game, any_world=True, entropy=os.urandom, now=clock(), software=SOFTWARE
     )

@@ -27,7 +27,7 @@ from rich.terminal_theme import TerminalTheme
 from sidereal.client.driver import check_server, other_version
 from sidereal.client.front import palette
 from sidereal.client.http import open_http
-from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.load import DEFAULT_GAME, load_to_show
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.runtime.config import check_output_file
 from sidereal.protocol.runtime.process import wait_until_told
@@ -98,7 +98,7 @@ class MonitorConfig:
                 check_output_file(self.svg, "--svg")
             except ConfigError as error:
                 problems.append(str(error))
-        for check, said in ((check_server, self.server), (load, self.game)):
+        for check, said in ((check_server, self.server), (load_to_show, self.game)):
             try:
                 check(said)
             except ConfigError as error:
