@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 THRUST = pack(Stick(thrust=1))
 DEADLINE_S = 40.0
 BOTS = 3
+TAKEN = (
+    "127.0.0.1 is in use: stop what uses it (perhaps a world that runs already), or choose another "
+    "port with"
+)
 PROTOCOL_ID_AT, TIMES_AT, TIMES_END = 13, 21, 37
 """Where a connect token says whom it is for, and when it was created and expires."""
 
@@ -439,9 +443,9 @@ def collisions(
 @pytest.mark.parametrize(
     ("flag", "says"),
     [
-        ("--client-port", "UDP port {} on 127.0.0.1 is in use: stop what uses it or choose"),
-        ("--shard-port", "UDP port {} on 127.0.0.1 is in use: stop what uses it or choose"),
-        ("--http", "HTTP can't listen on {}: the port is taken; choose another address"),
+        ("--client-port", f"UDP port {{}} on {TAKEN} --clients (of up: --client-port)"),
+        ("--shard-port", f"UDP port {{}} on {TAKEN} --shards (of up: --shard-port)"),
+        ("--http", f"TCP port {{}} on {TAKEN} --http"),
         ("--data-dir", "the database in {} is in use by process "),
     ],
 )
@@ -452,6 +456,7 @@ def test_what_another_world_has_is_unavailable(
     assert command.wait() == 69
     (line,) = command.said
     value = command.words[command.words.index(flag) + 1]
+    value = value.rpartition(":")[2] if flag == "--http" else value
     assert line.startswith("sidereal replication: " + says.format(value))
 
 

@@ -221,8 +221,12 @@ async def test_a_datagram_too_long_is_seen_to_be_too_long() -> None:
 async def test_a_port_in_use_is_said_in_words() -> None:
     with await open_udp(LOCALHOST, 0) as udp:
         port = udp.address.port
-        with pytest.raises(UnavailableError, match=f"UDP port {port} on 127.0.0.1 is in use"):
+        with pytest.raises(
+            UnavailableError, match=f"UDP port {port} on 127.0.0.1 is in use: .*, or"
+        ):
             await open_udp(LOCALHOST, port)
+        with pytest.raises(UnavailableError, match=r"or choose another port with --door$"):
+            await open_udp(LOCALHOST, port, "--door")
 
 
 @pytest.mark.parametrize(

@@ -636,7 +636,7 @@ async def test_taken_port_is_told_in_words() -> None:
     async with trio.open_nursery() as nursery:
         address = await nursery.start(HttpServer(App(), LIMITS).serve, "127.0.0.1", 0)
         with pytest.raises(
-            UnavailableError, match=rf":{address.port}: the port is taken; .*--http"
+            UnavailableError, match=f"TCP port {address.port} on 127.0.0.1 is in use: .*--http"
         ):
             await HttpServer(App(), LIMITS).serve(*address)
         nursery.cancel_scope.cancel()

@@ -134,8 +134,10 @@ def test_port_that_is_taken_fails_and_names_a_way_out(kind: socket.SocketKind) -
         address = Address(*taken.getsockname())
         finding = check("port", address, "--port 0")
         assert finding.state is State.FAIL
-        assert "in use" in finding.detail
-        assert "--port 0" in finding.remedy
+        name = "TCP" if kind is socket.SOCK_STREAM else "UDP"
+        assert finding.detail == f"{name} port {address.port} on 127.0.0.1 is in use"
+        stop_it = "stop what uses it (perhaps a world that runs already)"
+        assert finding.remedy == f"{stop_it}, or choose another port with up --port 0"
     assert check("port", address, "--port 0").state is State.OK
 
 

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
+from typing import Final
 
 import numpy as np
 import trio
@@ -32,6 +33,10 @@ from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.service import TOKEN_EXPIRE_S, Service, public_address
 
 log = logging.getLogger("sidereal.replication")
+
+CLIENTS_FLAG: Final = "--clients (of up: --client-port)"
+SHARDS_FLAG: Final = "--shards (of up: --shard-port)"
+"""By what the UDP ports are chosen, in words for whoever chose one that is in use."""
 
 
 async def run(
@@ -110,8 +115,8 @@ async def _run(
     rules = Rules()
     http = parse_endpoint(config.http, "--http")
     with (
-        await open_udp(*parse_endpoint(config.clients, "--clients")) as clients,
-        await open_udp(*parse_endpoint(config.shards, "--shards")) as shards,
+        await open_udp(*parse_endpoint(config.clients, "--clients"), CLIENTS_FLAG) as clients,
+        await open_udp(*parse_endpoint(config.shards, "--shards"), SHARDS_FLAG) as shards,
     ):
         store: Store = await keeping.start(_keep_store, config, game)
         begun_as = await _find_beginning(config, store)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import os
 import platform
 import shutil
@@ -24,7 +25,7 @@ from sidereal.client.front import preflight
 from sidereal.protocol import limits
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.ids import Address
-from sidereal.protocol.runtime.config import format_endpoint
+from sidereal.protocol.runtime.config import STOP_IT, format_endpoint, say_in_use
 from sidereal.replication.keeping.postgres.directory import check_files
 from sidereal.replication.keeping.postgres.installation import (
     REMEDY,
@@ -197,7 +198,8 @@ def check_udp_port(name: str, address: Address, otherwise: str) -> Finding:
 
 
 def _check_port(name: str, address: Address, kind: socket.SocketKind, otherwise: str) -> Finding:
-    shown = f"{'TCP' if kind is socket.SOCK_STREAM else 'UDP'} {format_endpoint(address)}"
+    protocol = "TCP" if kind is socket.SOCK_STREAM else "UDP"
+    shown = f"{protocol} {format_endpoint(address)}"
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         with socket.socket(family, kind) as probe:
@@ -207,8 +209,11 @@ def _check_port(name: str, address: Address, kind: socket.SocketKind, otherwise:
             if kind is socket.SOCK_STREAM:
                 probe.listen(1)
     except OSError as error:
+        remedy = f"choose another port with up {otherwise}"
+        if error.errno == errno.EADDRINUSE:
+            remedy = f"{STOP_IT}, or {remedy}"
+            return Finding(name, State.FAIL, say_in_use(protocol, address), remedy)
         reason = (error.strerror or str(error)).lower()
-        remedy = f"stop what uses it (perhaps a world that runs already), or up {otherwise}"
         return Finding(name, State.FAIL, f"{shown}: {reason}", remedy)
     return Finding(name, State.OK, f"{shown} is free")
 

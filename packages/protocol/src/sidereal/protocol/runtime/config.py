@@ -11,6 +11,9 @@ from sidereal.protocol.ids import Address
 
 PORT_MAX: Final = 65_535
 
+STOP_IT: Final = "stop what uses it (perhaps a world that runs already)"
+"""What to do about a port that is in use, or else choose another one."""
+
 
 def parse_endpoint(text: str, name: str) -> Address:
     """Read `host:port`, or `[host]:port` for an IPv6 host.
@@ -40,6 +43,11 @@ def is_host(text: str) -> bool:
     except UnicodeError:
         return False
     return True
+
+
+def say_in_use(protocol: str, address: Address) -> str:
+    """Say that somebody else has a port, of TCP or UDP."""
+    return f"{protocol} port {address.port} on {address.host} is in use"
 
 
 def check_output_file(path: Path, name: str) -> None:

@@ -36,6 +36,7 @@ import trio
 from sidereal.protocol import limits
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.ids import Address
+from sidereal.protocol.runtime.config import STOP_IT, say_in_use
 
 _RECEIVE_SIZE: Final = limits.DATAGRAM_SIZE_MAX + 1
 """One more than any datagram of ours has, so that a longer one is seen to be one."""
@@ -260,12 +261,13 @@ class UdpSocket:
         self.close()
 
 
-async def open_udp(host: str, port: int) -> UdpSocket:
+async def open_udp(host: str, port: int, flag: str = "") -> UdpSocket:
     """Bind a UDP socket.
 
     Args:
         host: an address of this machine, or a name of one.
         port: 0 lets the system choose.
+        flag: in words, by which the port was chosen; for the error.
 
     Raises:
         UnavailableError: the address is not ours, not an address, or the port is taken.
@@ -282,7 +284,7 @@ async def open_udp(host: str, port: int) -> UdpSocket:
         bound.bind(address)
     except (OSError, OverflowError) as error:
         bound.close()
-        raise UnavailableError(_explain(host, port, error)) from None
+        raise UnavailableError(_explain(Address(host, port), flag, error)) from None
     return UdpSocket(bound)
 
 
@@ -330,10 +332,12 @@ def _turn_on_coalescing(bound: socket.socket) -> bool:
     return True
 
 
-def _explain(host: str, port: int, error: Exception) -> str:
+def _explain(address: Address, flag: str, error: Exception) -> str:
+    host, port = address
     code = error.errno if isinstance(error, OSError) else None
     if code == errno.EADDRINUSE:
-        return f"UDP port {port} on {host} is in use: stop what uses it or choose another port"
+        other = f"choose another port with {flag}" if flag else "choose another port"
+        return f"{say_in_use('UDP', address)}: {STOP_IT}, or {other}"
     if code == errno.EADDRNOTAVAIL:
         return f"{host} is not an address of this machine"
     if code == errno.EACCES:

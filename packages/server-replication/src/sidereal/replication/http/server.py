@@ -25,6 +25,7 @@ import trio
 
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.ids import Address
+from sidereal.protocol.runtime.config import STOP_IT, say_in_use
 from sidereal.protocol.runtime.process import fields, wall_clock_now
 from sidereal.replication.http.connection import Application, Connection
 from sidereal.replication.http.limits import HttpLimits
@@ -236,9 +237,13 @@ async def _listen(host: str, port: int) -> trio.socket.SocketType:
             listener.close()
             raise
     except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "the port is taken" if taken else error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            taken = say_in_use("TCP", Address(host, port))
+            raise UnavailableError(
+                f"{taken}: {STOP_IT}, or choose another port with --http"
+            ) from None
         raise UnavailableError(
-            f"HTTP can't listen on {host}:{port}: {why}; choose another address with --http"
+            f"HTTP can't listen on {host}:{port}: {error.strerror or error}; choose another "
+            "address with --http"
         ) from None
     return listener

@@ -38,7 +38,7 @@ async def run(
         UnavailableError: the port is taken, or there is no such host.
     """
     target = await _find_address(config.target)
-    with await open_udp(*parse_endpoint(config.listen, "--listen")) as door:
+    with await open_udp(*parse_endpoint(config.listen, "--listen"), "--listen") as door:
         announce(door.address, target)
         with trio.move_on_after(math.inf if config.for_s is None else config.for_s):
             await _Service(door, target, relay).run()
