@@ -51,6 +51,7 @@ def row(make):
 DANCING: Final = GAME.replace("emit(Sung()", "emit(Danced()").replace("return None", "pass")
 UNREADABLE: Final = GAME + "\nwhat = = this"
 FAILING: Final = GAME.replace("step.emit(", "1 / (len(step.rows(BALL)) == 0)\n    step.emit(")
+WITHOUT_BALLS: Final = GAME.replace('"ball"', '"sphere"')
 OTHER_WORLD: Final = GAME.replace("high=10", "high=20")
 
 
@@ -63,6 +64,7 @@ class Story(NamedTuple):
         later: a while after that.
         unreadable: after what can't be loaded was saved.
         failed: after what fails as soon as it runs was saved, and the old code was back.
+        refused: after what the saved world can't go on with was saved.
         other: when another world was saved, and had begun.
         left: how many clients had been disconnected before that.
     """
@@ -72,6 +74,7 @@ class Story(NamedTuple):
     later: dict[str, Any]
     unreadable: dict[str, Any]
     failed: dict[str, Any]
+    refused: dict[str, Any]
     other: dict[str, Any]
     left: int
     command: Command
@@ -138,6 +141,9 @@ def story(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Story:
     command.wait_output(r"not_reloaded why=(.*ZeroDivisionError)")
     author.wait_settled()
     failed = author.wait_ticks()
+    author.save(WITHOUT_BALLS)
+    command.wait_output(r"not_reloaded why=(.*declare any more)")
+    refused = author.wait_ticks()
     left = command.err.count(" client_left ")
     author.save(OTHER_WORLD)
     command.wait_output(r"(starting_anew) why=")
@@ -145,7 +151,7 @@ def story(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Story:
     other = author.wait_settled()
     command.tell(signal.SIGINT)
     command.wait()
-    return Story(first, danced, later, unreadable, failed, other, left, command)
+    return Story(first, danced, later, unreadable, failed, refused, other, left, command)
 
 
 def happened(status: dict[str, Any], name: str) -> int:
@@ -182,7 +188,7 @@ def test_nobody_is_disconnected(story: Story, toolbox: Toolbox) -> None:
     assert story.left == 0
     flying = toolbox.ships(story.first)
     assert len(flying) == BOTS
-    for status in (story.danced, story.later, story.unreadable, story.failed):
+    for status in (story.danced, story.later, story.unreadable, story.failed, story.refused):
         assert toolbox.ships(status) == flying
         assert status["replication"]["entities"] == story.first["replication"]["entities"]
         assert status["replication"]["rejected"] == {}
@@ -204,6 +210,12 @@ def test_after_code_that_fails_the_old_code_goes_on_in_the_old_processes(story: 
         assert shard["state"] == "serving"
         assert shard["sectors"]
     assert story.failed["withheld"] == []
+
+
+def test_what_the_saved_world_cannot_go_on_with_is_said_and_changes_nothing(story: Story) -> None:
+    assert "(4 of kind ball): run a version that does" in story.command.err
+    assert story.refused["schema_hash"] == story.first["schema_hash"]
+    assert {s["pid"] for s in story.refused["shards"]} == {s["pid"] for s in story.failed["shards"]}
 
 
 def test_another_world_is_said_in_words_and_begins_anew(story: Story) -> None:

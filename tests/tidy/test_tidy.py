@@ -39,6 +39,7 @@ SHELLS: Final = (
     "replication/keeping/beginning.py",
     "replication/keeping/database.py",
     "replication/keeping/evolution.py",
+    "replication/keeping/judging.py",
     "replication/keeping/ledger.py",
     "replication/keeping/ledgertables.py",
     "replication/keeping/rows.py",

@@ -14,6 +14,7 @@ from sidereal.game import F4, I4, I8, U2, Body, Component, Game, Motion, Parent,
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import UnavailableError
+from sidereal.replication.keeping.judging import find_problem
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.store import Store, open_store
@@ -204,3 +205,21 @@ async def test_the_widest_numbers_are_narrowed_like_all_others(database_url: str
     for clamp in (True, False):
         rows = await load(database_url, narrow, clamp=clamp)
         assert rows["score_points"][:2].tolist() == [most, 0]
+
+
+async def test_a_world_that_runs_can_be_asked_what_it_could_go_on_with(database_url: str) -> None:
+    await save(database_url, health_hp=[40, 60])
+    rocks = Game("evolving")
+    rocks.kind("rock", Motion(), Body())
+    async with opened(database_url, OLD) as store:
+        assert await find_problem(database_url, OLD) is None
+        assert await find_problem(database_url, make_game(More())) is None
+        said = await find_problem(database_url, declare(rocks))
+        assert said is not None
+        assert "does not declare any more (2 of kind ship)" in said
+        said = await find_problem(database_url, make_game(Narrow()))
+        assert said is not None
+        assert "1 of health_hp outside 50 to 100" in said
+        assert await find_problem(database_url, make_game(Narrow()), clamp=True) is None
+        await store.save_tick(2)  # it still is who writes
+    assert (await load(database_url, OLD))["health_hp"].tolist() == [40, 60, 100, 100]

@@ -27,6 +27,7 @@ from sidereal.replication.keeping.postgres.postmaster import (
     SOCKET_PATH_SIZE_MAX,
     Embedded,
     open_postgres,
+    reach,
 )
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives PostgreSQL to others")
@@ -159,6 +160,12 @@ async def test_stale_pid_of_another_process_is_not_touched(
     async with open_postgres(Embedded(world_directory)) as postgres:
         assert await ask(postgres.url, "SELECT 1") == 1
     assert stranger.poll() is None
+
+
+async def test_who_does_not_run_a_database_can_reach_it(world_directory: Path) -> None:
+    async with open_postgres(Embedded(world_directory)):
+        with reach(Embedded(world_directory)) as url:
+            assert await ask(url, "SELECT 1") == 1
 
 
 async def test_killed_postmaster_is_started_again(world_directory: Path) -> None:

@@ -108,7 +108,7 @@ async def begin(
     """
     async with connection.transaction():
         await _lock(connection)
-        problem = await _find_problem(connection, copy, clamp)
+        problem = await find_problem(connection, copy, clamp)
         is_new = await connection.fetchval("SELECT to_regclass('authority') IS NULL")
     if problem is None and is_new:  # nobody holds a term yet
         problem = await _migrate(connection, copy, clamp)
@@ -149,7 +149,7 @@ async def _claim(connection: Connection, claim: Claim) -> int | str:
     )
 
 
-async def _find_problem(connection: Connection, copy: RowCopy, clamp: bool) -> str | None:
+async def find_problem(connection: Connection, copy: RowCopy, clamp: bool) -> str | None:
     """Tell what makes the database unusable, in words, or None; this changes nothing.
 
     The columns of older tables are judged when these have been brought up to date.

@@ -1,7 +1,8 @@
 """`up --reload`: when a file of the game is saved, the world goes on with what was saved.
 
 What was saved is loaded in a process of its own first (`versions`). If it can't be loaded, nothing
-changes, and what is wrong is said. If it declares another world, server and shards are started
+changes, and what is wrong is said. If it declares another world, the database is asked whether what
+is saved can go on with that; if not, nothing changes either. If so, server and shards are started
 anew: formats never change under living streams. Else a *trial* begins. The server is not replaced:
 what it runs of the game stays as it was, which is said.
 
@@ -26,8 +27,9 @@ import trio
 from sidereal.protocol.runtime.process import fields
 from sidereal.tools.up.fleet import Fleet, Member
 from sidereal.tools.up.restarts import STEADY_S
-from sidereal.tools.up.versions import Unloadable, Version, examine
+from sidereal.tools.up.versions import Unloadable, Version, examine, judge
 from sidereal.tools.up.watching import watch_folders
+from sidereal.tools.worldflags import WorldFlags
 
 log = logging.getLogger("sidereal.up")
 
@@ -43,7 +45,7 @@ class Reload:
 
     def __init__(
         self,
-        game: str,
+        flags: WorldFlags,
         running: Version,
         fleet: Fleet,
         begin_anew: Callable[[], None],
@@ -51,12 +53,12 @@ class Reload:
         """Begin to follow a game.
 
         Args:
-            game: `module:name`.
+            flags: say which game, and where its world is saved.
             running: what runs of it.
             fleet: the shards that run it.
             begin_anew: starts the server and all shards again.
         """
-        self._game = game
+        self._flags = flags
         self._running = self._served = running
         self._fleet = fleet
         self._begin_anew = begin_anew
@@ -83,13 +85,16 @@ class Reload:
     async def _follow(self) -> None:
         """Let the world go on with what is on disk, if it can."""
         began_at, running = trio.current_time(), self._running
-        found = await examine(self._game)
+        found = await examine(self._flags.game)
         if isinstance(found, Unloadable):
             log.error("not_reloaded %s\n%s", fields(why="it can't be loaded"), found.shown)
             return
         if found.code == running.code:
             return
         if difference := found.differs_from(running):
+            if problem := await judge(self._flags):
+                log.error("not_reloaded %s", fields(why=problem))
+                return
             log.warning("starting_anew %s", fields(why=f"it is another world: {difference}"))
             self._begin_anew()
             self._served = found

@@ -306,7 +306,7 @@ class Supervisor:
                 member.child.begin_anew()
             self._children["replication"].begin_anew()
 
-        return Reload(self._config.flags.game, version, fleet, begin_anew)
+        return Reload(self._config.flags, version, fleet, begin_anew)
 
     # -- faces --------------------------------------------------------------------------------
 

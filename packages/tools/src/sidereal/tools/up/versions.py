@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,12 +14,19 @@ import trio
 
 from sidereal.protocol.state.description import read_untrusted, say_difference
 from sidereal.tools.publish import read_announced
+from sidereal.tools.settings import DATABASE
 from sidereal.tools.up.children import describe_status
+from sidereal.tools.worldflags import WorldFlags
 
 EXAMINED: Final = "sidereal.tools.up.examined"
 
 EXAMINED_WITHIN_S: Final = 30.0
 """How long a game may take to be loaded."""
+
+JUDGED: Final = "sidereal.tools.up.judged"
+
+JUDGED_WITHIN_S: Final = 150.0
+"""How long that may take: the database has 120 s."""
 
 
 class Version(NamedTuple):
@@ -80,3 +89,26 @@ async def examine(game: str) -> Version | Unloadable:
         why = f"--game {game}: the process that loaded it {describe_status(ended.returncode)}"
         return Unloadable(why, ended.stderr.decode(errors="backslashreplace").rstrip())
     return Unloadable(f"--game {game}: it was not loaded after {EXAMINED_WITHIN_S:.0f} s", "")
+
+
+async def judge(flags: WorldFlags) -> str:
+    """Tell why a world can't go on with its game as that is on disk, in words; empty if it can."""
+    names = ("game", "world", "data_dir", "clamp")
+    settings = json.dumps({name: getattr(flags, name) for name in names}, default=str)
+    with trio.move_on_after(JUDGED_WITHIN_S):
+        ended = await trio.run_process(
+            [sys.executable, "-P", "-m", JUDGED, settings],
+            stdin=subprocess.DEVNULL,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            env={**os.environ, DATABASE: flags.database},
+            start_new_session=True,
+        )
+        said = read_announced(ended.stdout.rstrip().rpartition(b"\n")[2])
+        if "problem" in said:
+            return str(said["problem"])
+        shown = ended.stderr.decode(errors="backslashreplace").rstrip()
+        why = f"the process that asked the database {describe_status(ended.returncode)}"
+        return f"{why}: {shown.rpartition(chr(10))[2]}"
+    return f"the database did not answer after {JUDGED_WITHIN_S:.0f} s"

@@ -177,6 +177,18 @@ class Postgres:
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
+@contextmanager
+def reach(embedded: Embedded) -> Iterator[str]:
+    """Give the URL of an embedded database, whichever process of this user runs it.
+
+    Raises:
+        UnavailableError: its path is too long.
+    """
+    with _socket_host(embedded.directory.resolve() / "postgres") as host:
+        options = urllib.parse.urlencode({"host": host, **_OPTIONS})
+        yield f"postgresql://{ROLE}@/postgres?{options}"
+
+
 @asynccontextmanager
 async def open_postgres(embedded: Embedded) -> AsyncIterator[Postgres]:
     """Run PostgreSQL on a directory while the context is open.
@@ -194,9 +206,7 @@ async def open_postgres(embedded: Embedded) -> AsyncIterator[Postgres]:
         if not data.exists():
             await _initialise(data, user, programs)
         _check_version(data)
-        with _socket_host(data) as host:
-            options = urllib.parse.urlencode({"host": host, **_OPTIONS})
-            url = f"postgresql://{ROLE}@/postgres?{options}"
+        with reach(embedded) as url:
             postgres = Postgres(data, url, user, programs)
             with bare_errors():
                 async with trio.open_nursery() as nursery:
