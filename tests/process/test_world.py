@@ -149,6 +149,13 @@ def test_the_shards_of_the_report_hold_the_whole_world(first: Run) -> None:
     assert all(shard["sectors"] for shard in report["shards"])
 
 
+def test_how_to_look_is_said_once_after_the_log_of_the_bots(first: Run) -> None:
+    before, _, after = first.command.err.partition("\n  fly in it:   uv run sidereal view --server")
+    assert before.count(" client_joined ") >= BOTS - 1  # the newest may be on its way to our log
+    assert "  end it:      Ctrl-C" in after
+    assert "  fly in it:" not in after
+
+
 def test_processes_of_the_report_are_those_that_ran(first: Run) -> None:
     report = first.command.report
     assert " replication " in first.processes[report["replication"]["pid"]]

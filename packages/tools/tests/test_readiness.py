@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from sidereal.tools.up.readiness import look
+from sidereal.tools.up.readiness import look, wait_for_clients
 
 
 def server(ticks: list[int], ready: httpx.Response | None) -> httpx.AsyncClient:
@@ -69,3 +69,18 @@ async def test_a_server_that_does_not_answer_is_what_a_world_lacks() -> None:
         status, why = await look(http, 2)
     assert status is None
     assert "no server answers at http://world.test (refused)" in why
+
+
+async def test_clients_are_waited_for_until_there_are_enough(autojump_clock: object) -> None:
+    counts = [0, 3, None, 19, 20, 20]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        count = counts.pop(0)
+        if count is None:
+            raise httpx.ReadTimeout("too slow")
+        return httpx.Response(200, json={"replication": {"clients": count}})
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(base_url="http://world.test", transport=transport) as http:
+        await wait_for_clients(http, 20)
+    assert counts == [20]

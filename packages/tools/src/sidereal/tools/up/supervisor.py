@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import secrets
-import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -28,7 +27,6 @@ import trio
 
 from sidereal.client.driver import SignInError, fetch_status
 from sidereal.client.http import open_http
-from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.runtime.config import name_this_machine
 from sidereal.protocol.runtime.process import fields
@@ -41,7 +39,7 @@ from sidereal.tools.settings import DATABASE, SHARD_KEY, STATUS_TOKEN, SUPERVISO
 from sidereal.tools.up.children import Child, Prepared
 from sidereal.tools.up.config import UpConfig, has_terminal, replication_arguments
 from sidereal.tools.up.fleet import SPARE, Fleet
-from sidereal.tools.up.readiness import look
+from sidereal.tools.up.readiness import look, say_how_to_look, say_ready, wait_for_clients
 from sidereal.tools.up.reload import Reload
 from sidereal.tools.up.restarts import (
     FOR_AN_AUTHOR,
@@ -64,7 +62,7 @@ SERVER_END_WITHIN_S: Final = END_S_MAX + 2.0
 """How long the replication server may take to end: all its own limits, and some for the system."""
 
 BOTS_WITHIN_S: Final = 10.0
-"""How long the time of a run waits for the first of its bots."""
+"""How long the time of a run waits for its first bot, and what is said after them for all."""
 
 LOG_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
@@ -264,7 +262,7 @@ class Supervisor:
             if self.ready_at is None:
                 self._fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s: {why}")
                 return
-            _say_how_to_look(url, self._config.flags.game)
+            say_ready(url)
             fleet.keep(fleet.members)
             for _ in range(self._config.spares):
                 fleet.start(spare=True)
@@ -274,12 +272,22 @@ class Supervisor:
                     nursery.start_soon(self._reload.run)
                 nursery.start_soon(self._prepared.keep_ready)
                 try:
+                    if self._config.bots and not self._config.monitor:
+                        nursery.start_soon(self._say_after_bots, http, url)
+                    else:
+                        say_how_to_look(url, self._config.flags.game)
                     self._start_faces(faces, url)
                     await self._wait()
                     self._end = "done"
                 finally:
                     self._ended_at = trio.current_time()
                     nursery.cancel_scope.cancel()
+
+    async def _say_after_bots(self, http: httpx.AsyncClient, url: str) -> None:
+        """Say how to look when the bots have come: the log of that would hide it."""
+        with trio.move_on_after(BOTS_WITHIN_S):
+            await wait_for_clients(http, self._config.bots)
+        say_how_to_look(url, self._config.flags.game)
 
     async def _wait(self) -> None:
         """Wait until the time of the run is over; with bots it begins when the first one flies."""
@@ -347,7 +355,8 @@ class Supervisor:
         with _log_to_file(self._config.flags.data_dir / "up.log"):
             status = await self._show(monitor)
         if status:
-            _say_how_to_look(url, self._config.flags.game)
+            say_ready(url)
+            say_how_to_look(url, self._config.flags.game)
         else:
             self._scope.cancel()
 
@@ -384,14 +393,3 @@ async def _group() -> AsyncIterator[trio.Nursery]:
             yield nursery
         finally:
             nursery.cancel_scope.cancel()
-
-
-def _say_how_to_look(url: str, game: str) -> None:
-    world = f"--server {url}" if game == DEFAULT_GAME else f"--server {url} --game {game}"
-    text = (
-        f"The world is ready at {url}\n"
-        f"  fly in it:   uv run sidereal view {world}\n"
-        f"  watch it:    uv run sidereal monitor {world}\n"
-        "  end it:      Ctrl-C (it is saved, and goes on next time)"
-    )
-    print(text, file=sys.stderr, flush=True)
