@@ -151,7 +151,8 @@ def meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.n
         return _meet_each(x, y, half, count)
     meets = np.zeros(len(x), np.bool_)
     first = np.arange(len(x)) < count
-    large = half > LARGE * half.mean()
+    # Who looks has a kick in its size, too: each side goes by its own.
+    large = np.concatenate([some > LARGE * some.mean() for some in np.split(half, [count])])
     for these in (first & large, first & ~large):
         for those in (~first & large, ~first & ~large):
             at = np.concatenate([np.flatnonzero(these), np.flatnonzero(those)])
