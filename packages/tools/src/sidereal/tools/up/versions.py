@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import trio
 
@@ -71,15 +71,7 @@ class Unloadable(NamedTuple):
 async def examine(game: str) -> Version | Unloadable:
     """Load a game, `module:name`, in a process of its own."""
     with trio.move_on_after(EXAMINED_WITHIN_S):
-        ended = await trio.run_process(
-            [sys.executable, "-P", "-m", EXAMINED, game],
-            stdin=subprocess.DEVNULL,
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-            start_new_session=True,
-        )
-        said = read_announced(ended.stdout.rstrip().rpartition(b"\n")[2])
+        ended, said = await _hear(EXAMINED, game, os.environ)
         if "wrong" in said:
             return Unloadable(said["wrong"], said["shown"])
         if "code" in said:
@@ -96,19 +88,26 @@ async def judge(flags: WorldFlags) -> str:
     names = ("game", "world", "data_dir", "clamp")
     settings = json.dumps({name: getattr(flags, name) for name in names}, default=str)
     with trio.move_on_after(JUDGED_WITHIN_S):
-        ended = await trio.run_process(
-            [sys.executable, "-P", "-m", JUDGED, settings],
-            stdin=subprocess.DEVNULL,
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-            env={**os.environ, DATABASE: flags.database},
-            start_new_session=True,
-        )
-        said = read_announced(ended.stdout.rstrip().rpartition(b"\n")[2])
+        ended, said = await _hear(JUDGED, settings, {**os.environ, DATABASE: flags.database})
         if "problem" in said:
             return str(said["problem"])
         shown = ended.stderr.decode(errors="backslashreplace").rstrip()
         why = f"the process that asked the database {describe_status(ended.returncode)}"
         return f"{why}: {shown.rpartition(chr(10))[2]}"
     return f"the database did not answer after {JUDGED_WITHIN_S:.0f} s"
+
+
+async def _hear(
+    module: str, argument: str, env: Mapping[str, str]
+) -> tuple[subprocess.CompletedProcess[bytes], dict[str, Any]]:
+    """Run a module in a process of its own; returns how it ended, and the object that it said."""
+    ended = await trio.run_process(
+        [sys.executable, "-P", "-m", module, argument],
+        stdin=subprocess.DEVNULL,
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+        env=env,
+        start_new_session=True,
+    )
+    return ended, read_announced(ended.stdout.rstrip().rpartition(b"\n")[2])
