@@ -6,18 +6,13 @@ cell. Where too many are beside each other, not all of them are compared, and it
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
 
 COMPARED_MAX: Final = 30_000
 """So many pairs are compared one by one, more by cells."""
-
-ALL_MAX: Final = 1 << 17
-"""So many pairs that are beside each other are compared in order to know who meets any."""
-
-TABLE_MAX: Final = 1 << 22
-"""Squares of which a table is made; of more their numbers are compared."""
 
 LARGE: Final = 4.0
 """A disc over so many times the mean is looked at apart: one giant would set everybody's cell."""
@@ -26,6 +21,13 @@ COMPARISONS_MAX: Final = 1 << 21
 """Of discs beside each other, in one search: all of a heap of 2,000, the most that an island has;
 that takes 0.5 GB for a moment. Of a larger heap each is compared with some: that makes one island
 of them all the same."""
+
+LARGER: Final = 1.5
+"""Likewise, where two sides meet."""
+
+SQUARES: Final = 1 << 8
+"""Squares along each axis of the table that tells who of two sides may meet. In a larger world some
+share one: they are only looked at in vain."""
 
 CELLS_MAX: Final = 1 << 30
 """Along an axis, for two to make a number; bodies farther apart are moved together."""
@@ -138,6 +140,9 @@ def find_beside(
 def meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.ndarray:
     """Tell which of the first discs overlap one of the others; on heaps, which may do so.
 
+    Each side goes by its own sizes: who looks has a kick in it, too. Of many those are left out
+    first that have nobody of the other side in the squares around their own.
+
     Args:
         x: float64[m], their middles, world units; likewise `y`.
         y: float64[m].
@@ -147,51 +152,74 @@ def meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.n
     Returns:
         bool[count].
     """
-    if count * (len(x) - count) <= COMPARED_MAX:
-        return _meet_each(x, y, half, count)
-    meets = np.zeros(len(x), np.bool_)
-    first = np.arange(len(x)) < count
-    # Who looks has a kick in its size, too: each side goes by its own.
-    large = np.concatenate([some > LARGE * some.mean() for some in np.split(half, [count])])
-    for these in (first & large, first & ~large):
-        for those in (~first & large, ~first & ~large):
-            at = np.concatenate([np.flatnonzero(these), np.flatnonzero(those)])
-            meets[at] |= _meet_any(x[at], y[at], half[at], int(these.sum()))
-    return meets[:count]
-
-
-def _meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.ndarray:
-    """Do the same for discs of about one size on each side: bool[m], of others never."""
-    meets = np.zeros(len(x), np.bool_)
-    others = np.arange(count, len(x))
-    if count * len(others) <= COMPARED_MAX:
-        meets[:count] = _meet_each(x, y, half, count)
+    meets = np.zeros(count, np.bool_)
+    first, last = (_by_size(half, at) for at in np.split(np.arange(len(x)), [count]))
+    if not first or not last:
         return meets
-    # Squares leave few to be compared.
-    side = float(half[:count].max() + half[count:].max())
-    column, row = _cells(x, side, 2), _cells(y, side, 2)
-    stride = int(row.max()) + 3
-    square = (column + 1) * stride + row + 1
-    steps = np.array([-1, 0, 1])
-    around = (square[count:, None] + (steps[:, None] * stride + steps).ravel()).ravel()
-    span = int(square.max()) + stride + 2
-    if span <= TABLE_MAX:
-        beside = np.bincount(around, minlength=span)[square[:count]]
-    else:
-        around.sort()
-        sides = (np.searchsorted(around, square[:count], side) for side in ("right", "left"))
-        beside = np.subtract(*sides)
-    near = np.flatnonzero(beside)
-    all_of_them = int(beside.sum()) > ALL_MAX
-    meets[near if all_of_them else find_beside(x, y, half, near, others).a] = True
+    if count * (len(x) - count) > COMPARED_MAX:
+        squares = _Squares(x, y, half, float(half[first[0]].max() + half[last[0]].max()))
+        first = squares.leave_out_lone(first, last)
+        last = squares.leave_out_lone(last, first)
+    for some in first:
+        for others in last:
+            meets[_find_meeting(x, y, half, some, others)] = True
     return meets
 
 
-def _meet_each(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.ndarray:
-    """Do the same for few: bool[count]."""
-    off_x, off_y = (axis[:count, None] - axis[count:] for axis in (x, y))
-    reach = half[:count, None] + half[count:]
-    return np.asarray((off_x * off_x + off_y * off_y <= reach * reach).any(axis=1))
+def _by_size(half: np.ndarray, at: np.ndarray) -> list[np.ndarray]:
+    """Part some, int64[k], in those that are about as large as most of them and larger ones."""
+    large = half[at] > LARGER * half[at].mean() if len(at) else np.zeros(0, np.bool_)
+    return [part for part in (at[~large], at[large]) if len(part)]
+
+
+def _find_meeting(
+    x: np.ndarray, y: np.ndarray, half: np.ndarray, some: np.ndarray, others: np.ndarray
+) -> np.ndarray:
+    """Find who of some, int64[k], overlaps one of others, int64[l]: int64[n]."""
+    if len(some) * len(others) > COMPARED_MAX:
+        at = np.concatenate([some, others])
+        sides = np.split(np.arange(len(at)), [len(some)])
+        fewer, more = sorted(sides, key=len)
+        close = find_beside(x[at], y[at], half[at], fewer, more)
+        found = close.a if fewer is sides[0] else close.b
+        return some if close.left_out else some[found]
+    off_x, off_y = (axis[some, None] - axis[others] for axis in (x, y))
+    reach = half[some, None] + half[others]
+    return some[(off_x * off_x + off_y * off_y <= reach * reach).any(axis=1)]
+
+
+class _Squares:
+    """In which squares of a table discs are; what leaves it comes in again on the other side."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, half: np.ndarray, side: float) -> None:
+        column, row = (np.floor(axis / side).astype(np.int64) & (SQUARES - 1) for axis in (x, y))
+        self._square = column * SQUARES + row
+        self._half = half
+        self._side = side
+
+    def leave_out_lone(self, some: list[np.ndarray], others: list[np.ndarray]) -> list[np.ndarray]:
+        """Keep of each part, int64[k], who may overlap one of others."""
+        kept = []
+        for part in some:
+            most, around = self._half[part].max(), np.zeros((SQUARES, SQUARES), np.bool_)
+            for other in others:
+                steps = math.ceil((self._half[other].max() + most) / self._side)
+                around |= self._around(other, min(steps, SQUARES))
+            kept.append(part[around.ravel()[self._square[part]]])
+        return [part for part in kept if len(part)]
+
+    def _around(self, at: np.ndarray, steps: int) -> np.ndarray:
+        """Mark the squares up to so many steps around those of some: bool[squares, squares]."""
+        marked = np.zeros((SQUARES, SQUARES), np.bool_)
+        marked.ravel()[self._square[at]] = True
+        for _ in range(steps):
+            for lines in (marked, marked.T):
+                before = lines.copy("K")
+                lines[1:] |= before[:-1]
+                lines[:-1] |= before[1:]
+                lines[0] |= before[-1]
+                lines[-1] |= before[0]
+        return marked
 
 
 _COLUMNS_MAX: Final = 16.0
