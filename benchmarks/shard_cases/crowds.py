@@ -16,7 +16,8 @@ import numpy as np
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.ownership.balance import Held, Rests, choose_move, row_costs
-from sidereal.replication.ownership.leases import LeaseTable, count_by_sector
+from sidereal.replication.ownership.dividing import count_by_sector
+from sidereal.replication.ownership.leases import LeaseTable
 
 SECTOR: Final = 1000.0
 SIDE: Final = 10

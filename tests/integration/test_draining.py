@@ -24,24 +24,31 @@ def states(troupe: Troupe) -> dict[str, ShardState]:
     return {shard.name: shard.state for shard in troupe.core.shards.shards}
 
 
-def test_sectors_go_at_once_and_what_is_inside_as_fast_as_it_is_taken() -> None:
+def test_sectors_go_as_fast_as_what_is_inside_is_taken() -> None:
     troupe = Troupe(rocks(MANY, sectors=4))
     stays = troupe.shard("shard-1", ticks=MANY // PER_TICK + 8)
     leaves = troupe.shard("shard-2", ticks=MANY // PER_TICK + 8)
-    theirs = len(leaves.bodies)
+    theirs, had = len(leaves.bodies), set(leaves.sectors)
     assert theirs > 4 * PER_TICK
+    assert len(had) == 2
     drain(leaves)
     troupe.run(2)
     assert troupe.core.mesh.leases.shards == (stays.number,)
     assert states(troupe) == {"shard-1": ShardState.SERVING, "shard-2": ShardState.DRAINING}
-    assert leaves.sectors == set()
+    waited = []
     for _ in range(theirs // PER_TICK + 4):
+        before, waits = set(leaves.sectors), troupe.core.mesh.waiting
         owners = troupe.owners()
         assert owners.get(SHARD_NONE, 0) == 0
         assert not stays.bodies.keys() & leaves.bodies.keys()
         assert leaves.heard["Dismiss"] == 0 or not leaves.bodies
         troupe.run(1)
+        waited += [waits] * len(before - leaves.sectors)
+    # One goes at once, and the other one when nearly nothing waits in that.
+    assert len(waited) == 1
+    assert waited[0] < PER_TICK
     assert troupe.owners() == {stays.number: MANY}
+    assert leaves.sectors == set()
     assert max(rows for _, rows in stays.given) <= PER_TICK
     assert (leaves.heard["Dismiss"], leaves.bodies, leaves.closed) == (1, {}, None)
 
@@ -102,3 +109,58 @@ def test_one_that_comes_back_gets_back_what_it_had() -> None:
     troupe.run(4)
     again = troupe.shard("shard-2", ticks=8)
     assert (stays.sectors, again.sectors) == before
+
+
+def in_the_middle(troupe: Troupe) -> tuple[ScriptedShard, ScriptedShard]:
+    """Let a shard have given up a part of its sectors."""
+    stays = troupe.shard("shard-1", ticks=MANY // PER_TICK + 8)
+    leaves = troupe.shard("shard-2", ticks=MANY // PER_TICK + 8)
+    drain(leaves)
+    troupe.run(3)
+    assert len(leaves.sectors) == 1
+    return stays, leaves
+
+
+def test_the_rest_goes_at_once_when_it_dies_meanwhile() -> None:
+    troupe = Troupe(rocks(MANY, sectors=4))
+    stays, leaves = in_the_middle(troupe)
+    leaves.say_farewell()
+    troupe.run(2)
+    assert len(stays.sectors) == 4
+    again = troupe.shard("shard-2", ticks=MANY // PER_TICK + 8)
+    assert [len(shard.sectors) for shard in (stays, again)] == [2, 2]
+
+
+def test_one_that_comes_back_meanwhile_gets_back_what_it_had() -> None:
+    troupe = Troupe(rocks(MANY, sectors=4))
+    stays, leaves = in_the_middle(troupe)
+    again = troupe.shard("shard-2", ticks=MANY // PER_TICK + 8)
+    assert again.number == leaves.number
+    assert [len(shard.sectors) for shard in (stays, again)] == [2, 2]
+    assert troupe.core.mesh.leases.retiring == ()
+    # Some that touch each other on the border stay where they are.
+    assert troupe.owners()[again.number] > 0.99 * MANY / 2
+
+
+def test_others_take_what_is_left_when_who_took_it_dies_meanwhile() -> None:
+    troupe = Troupe(rocks(MANY, sectors=4))
+    stays, leaves = in_the_middle(troupe)
+    third = troupe.shard("shard-3", ticks=4)
+    stays.say_farewell()
+    troupe.run(MANY // PER_TICK + 8)
+    assert troupe.owners() == {third.number: MANY}
+    assert (len(third.sectors), leaves.sectors, leaves.heard["Dismiss"]) == (4, set(), 1)
+
+
+def test_a_spare_gets_all_of_it_and_others_nothing() -> None:
+    troupe = Troupe(rocks(MANY, sectors=4))
+    stays = troupe.shard("shard-1", ticks=MANY // PER_TICK + 8)
+    leaves = troupe.shard("shard-2", ticks=MANY // PER_TICK + 8)
+    spare = troupe.shard("shard-3", spare=True, ticks=8)
+    before = set(stays.sectors), set(leaves.sectors)
+    drain(leaves)
+    for _ in range(MANY // 2 // PER_TICK + 6):
+        troupe.run(1)
+        assert (stays.sectors, spare.sectors | leaves.sectors) == before
+    assert (stays.sectors, spare.sectors) == before
+    assert leaves.heard["Dismiss"] == 1

@@ -78,11 +78,15 @@ def sectors_are_spread_though_a_spare_waits(patch: pytest.MonkeyPatch) -> None:
     """The sectors of a shard that is gone go to its neighbours, spare or no spare."""
 
     def succeed(
-        self: Waiting, number: int, loads: Loads, tick: int, *, returns: bool, drains: bool = False
+        self: Waiting, number: int, loads: Loads, tick: int, *, returns: bool
     ) -> list[LeaseChange]:
         return self._leases.leave(number, loads, returns=returns)
 
+    def retire(self: Waiting, number: int, loads: Loads, tick: int) -> None:
+        self._leases.retire(number, loads)
+
     patch.setattr(Waiting, "succeed", succeed)
+    patch.setattr(Waiting, "retire", retire)
 
 
 def who_was_replaced_comes_back_as_it_was(patch: pytest.MonkeyPatch) -> None:

@@ -267,6 +267,29 @@ def test_what_a_shard_that_leaves_has_goes_with_what_it_touches(account: int) ->
         assert sorted(owners, key=min) == [{1}] * gone + [{2}] * (3 - gone)
 
 
+def test_whose_turn_it_is_takes_along_what_its_shard_still_keeps() -> None:
+    rig = Rig(TWO | {(2, 0): 2})
+    pile = [rig.enter(2 * SIZE - 18.0 + 12.0 * at, 500.0, 2) for at in range(4)]
+    alone = [rig.enter(x * SIZE + 500.0, 500.0, 2) for x in (1, 2)]
+    rig.leases.retire(2, {})
+    assert rig.owner(*pile, *alone) == [2] * 6
+    rig.leases.assign({(1, 0): 1})
+    rig.group()
+    assert rig.owner(*pile) == [1] * 4
+    assert rig.grouping.cross_shard_contacts == 0
+    # Who is alone follows the lease, or stays where it is.
+    assert rig.group().due[alone].tolist() == [True, False]
+
+
+def test_what_a_shard_that_leaves_keeps_is_at_a_border_like_all_else() -> None:
+    rig = Rig(TWO)
+    passer = rig.enter(SIZE - 20.0, 500.0, 1, vx=50.0)
+    met = rig.enter(SIZE + 5.0, 500.0, 2)
+    rig.leases.retire(2, {})
+    rig.group()
+    assert len(set(rig.owner(passer, met))) == 1
+
+
 def test_what_is_flown_and_what_is_not_leave_side_by_side() -> None:
     rig = Rig(TWO)
     flown, alone = (

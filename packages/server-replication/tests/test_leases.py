@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.space.sectors import pack_sector
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.ownership.leases import LeaseTable, count_by_sector
+from sidereal.replication.ownership.dividing import count_by_sector
+from sidereal.replication.ownership.leases import LeaseTable
 
 SQUARE = {(x, y): 80.0 for x in range(-2, 3) for y in range(-2, 3)}
 
@@ -53,6 +54,46 @@ def test_sectors_of_a_lost_shard_go_to_the_living() -> None:
     changes = table.leave(2, SQUARE)
     assert {change.sector for change in changes} == set(lost)
     assert set(holders(table).values()) == {1, 3}
+
+
+def test_one_that_retires_gives_up_what_others_have_room_for_and_gets_nothing() -> None:
+    table = LeaseTable()
+    for shard in (1, 2, 3):
+        table.join(shard, SQUARE)
+    had = table.sectors_of(2)
+    table.retire(2, SQUARE)
+    assert (table.shards, table.retiring, table.sectors_of(2)) == ((1, 3), (2,), had)
+    given = set()
+    while table.sectors_of(2):
+        left = table.sectors_of(2)
+        room = np.array([0, 100, 100, 100])
+        changes = table.give_up(2, dict.fromkeys(left, 80.0), room)
+        # Another one while there is room for any of it, for each of the two.
+        assert 1 <= len(changes) <= 4
+        given |= {(change.sector, change.before) for change in changes}
+        assert table.sectors_of(2) == left - {change.sector for change in changes}
+    assert given == {(sector, 2) for sector in had}
+    assert table.give_up(2, {}, np.zeros(4, np.int64)) == []
+    for shard in (1, 3):
+        assert is_contiguous(table.sectors_of(shard))
+    assert table.grow({(9, 9): 1.0}, {})[0].after != 2
+    assert table.leave(2, {}) == []
+    assert {change.sector for change in table.join(2, SQUARE)} == set(had)
+
+
+def test_what_one_that_retires_still_has_goes_like_what_it_gave_up_when_it_leaves() -> None:
+    tables = LeaseTable(), LeaseTable()
+    for table in tables:
+        for shard in (1, 2, 3):
+            table.join(shard, SQUARE)
+    at_once, slowly = tables
+    at_once.leave(2, SQUARE)
+    slowly.retire(2, SQUARE)
+    some = slowly.give_up(2, dict.fromkeys(slowly.sectors_of(2), 80.0), np.array([0, 1, 0, 1]))
+    rest = slowly.leave(2, SQUARE)
+    assert some
+    assert rest
+    assert holders(slowly) == holders(at_once)
 
 
 def test_one_that_left_and_then_turns_out_to_be_bad_gets_nothing_back() -> None:

@@ -17,7 +17,7 @@ from sidereal.replication.http.metrics import Metric
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.notes import Note
-from sidereal.replication.ownership.leases import count_by_sector
+from sidereal.replication.ownership.dividing import count_by_sector
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import Present
 

@@ -3,7 +3,7 @@
 A shard is *joining* from its hello until it has proposed something; from then on it is *serving*.
 One that is to wait until another shard is gone is *spare*: it holds nothing, and goes on as one
 that joins when it is called. One that is to leave is *draining*: it simulates what it has, and is
-given nothing more, while what it has goes to others. *Gone* is final: another session of the same
+leased nothing more, while what it has goes to others. *Gone* is final: another session of the same
 process is another one.
 
 Whatever is not in the table changes nothing.

@@ -6,9 +6,9 @@ may touch what is beyond is a candidate; and so is a guest, with all that may to
 are few, and reach farther: what is in the cells around them is looked at too, if they are near a
 border themselves.
 
-What a shard still has that is to leave (`draining`) goes to who leases its sectors a few at a time.
-Meanwhile it is nobody's here. Those whose turn it is are candidates, with all that may touch them;
-and so is whatever somebody simulates among the others.
+What a shard still has that is to leave (`draining`), in sectors that it has given up, goes to who
+leases them, a few at a time. Meanwhile it is nobody's here. Those whose turn it is are candidates,
+with all that may touch them; and so is whatever somebody simulates among the others.
 """
 
 from __future__ import annotations
@@ -84,10 +84,15 @@ class Drained(NamedTuple):
     """What shards still have that are to leave.
 
     Attributes:
-        all: bool[n], of what is present.
-        due: int64[k], those of them whose turn it is to change hands, and where they are.
+        owner: uint16[n], who owns what is present; `SHARD_NONE` where nobody does, and where one
+            has given up the sector.
+        kept: bool[n], what is in sectors that they still hold; and
+        all: bool[n], in those that they have given up;
+        due: int64[k], of these whose turn it is to change hands, and where they are.
     """
 
+    owner: np.ndarray
+    kept: np.ndarray
     all: np.ndarray
     due: np.ndarray
 
@@ -97,7 +102,7 @@ class Candidates:
 
     Attributes:
         present: everything that is.
-        owner: uint16[n], who owns each; `SHARD_NONE` where no living shard does.
+        owner: uint16[n], who owns each; `SHARD_NONE` where no living shard does that is to stay.
         holder: uint16[n], who leases the sector that each is in.
         guests: bool[n], who is outside of its owner's sectors.
         drained: bool[n], whom a shard still has that is to leave; and
@@ -110,12 +115,11 @@ class Candidates:
         borders: Borders,
         outlook: Outlook,
         present: Present,
-        owner: np.ndarray,
         holder: np.ndarray,
         drained: Drained,
     ) -> None:
         self.present = present
-        self.owner = owner
+        owner = self.owner = drained.owner
         self.holder = holder
         self.guests = (owner != holder) & (owner != SHARD_NONE)
         self.drained, self.due = drained.all, np.zeros(len(owner), np.bool_)
@@ -257,7 +261,8 @@ class Candidates:
         if not len(at):
             return at
         beside = self._find_beside(at, self._reach)
-        beside = beside[self.owner[beside] != SHARD_NONE]
+        # Between this and what the shard keeps is a border.
+        beside = beside[(self.owner[beside] != SHARD_NONE) & ~drained.kept[beside]]
         at = self._find_beside(beside, self._reach)
         at = at[drained.all[at]]
         if len(at):

@@ -185,7 +185,7 @@ def _find_meeting(
         return some if close.left_out else some[found]
     off_x, off_y = (axis[some, None] - axis[others] for axis in (x, y))
     reach = half[some, None] + half[others]
-    return some[(off_x * off_x + off_y * off_y <= reach * reach).any(axis=1)]
+    return np.asarray(some[(off_x * off_x + off_y * off_y <= reach * reach).any(axis=1)])
 
 
 class _Squares:

@@ -1,21 +1,28 @@
 """Shards that are to leave: what they have goes to others before they go.
 
-Theory of operation. A shard that says that it is to leave (`Drain`) loses its leases at once, to
-those that would get them if it were gone. What is inside follows as fast as its new owners take it;
-until then the shard simulates it, so no tick of it is missed. When nothing is the shard's any more
-it is dismissed. So it is when nobody is left who could take what it has: waiting helps nobody then.
-Whoever waits for too long leaves by itself.
+Theory of operation. A shard that says that it is to leave (`Drain`) gets no leases any more. Its
+sectors go to those that would get them if it were gone: as many as hold what these can adopt now,
+so that little waits in sectors of another shard than the one that simulates it, however much there
+is. What is inside follows as fast as its new owners take it; until then the shard simulates it, so
+no tick of it is missed. What pilots fly has turns of its own, and keeps no sector waiting.
+
+When nothing is the shard's any more it is dismissed. So it is when nobody is left who could take
+what it has: waiting helps nobody then. Whoever waits for too long leaves by itself.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
+from sidereal.protocol.space.sectors import pack_sector
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.states import ShardState
 from sidereal.replication.notes import Notes
-from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
+from sidereal.replication.ownership.dividing import count_by_sector
+from sidereal.replication.ownership.leases import LeaseChange, LeaseTable
 from sidereal.replication.ownership.spares import Spares
-from sidereal.replication.world import World
+from sidereal.replication.world import ACCOUNT_NONE, Present, World
 
 
 class Draining:
@@ -36,26 +43,72 @@ class Draining:
         self._notes = notes
 
     def begin(self, tick: int) -> list[LeaseChange]:
-        """Take the leases of shards that have just said that they are to leave; once per tick."""
-        holders = self._leases.shards
-        leaving = [shard for shard in self._leaving() if shard.shard in holders]
-        if not leaving:
-            return []
-        loads = count_by_sector(self._world.present(tick).sector)
+        """Let shards retire that have just said that they are to leave; once per tick.
+
+        Returns:
+            what those still held that have nothing any more.
+        """
+        loads: dict[tuple[int, int], float] = {}
         changes: list[LeaseChange] = []
-        for shard in leaving:
-            changes += self._spares.succeed(shard.shard, loads, tick, returns=True, drains=True)
-            self._notes.add(tick, "shard_drains", shard=shard.shard, name=shard.name)
+        for shard in self._leaving():
+            if shard.shard in self._leases.shards:
+                loads = loads or count_by_sector(self._world.present(tick).sector)
+                self._spares.retire(shard.shard, loads, tick)
+                self._notes.add(tick, "shard_drains", shard=shard.shard, name=shard.name)
+            elif shard.shard in self._leases.retiring and not self._has_any(shard):
+                changes += self._leases.leave(shard.shard, loads)
         return changes
+
+    def give_up(self, present: Present, holder: np.ndarray, room: np.ndarray) -> list[LeaseChange]:
+        """Give sectors of shards that are to leave to others that have room; once per tick.
+
+        Args:
+            present: everything that is.
+            holder: uint16[n], who holds the sector that each is in.
+            room: int64[s], by the id of a shard, how many entities it may be given.
+        """
+        takers, retiring = self._leases.shards, self._leases.retiring
+        changes: list[LeaseChange] = []
+        if not takers or not retiring:
+            return changes
+        owner = self._world.columns["shard"][present.rows]
+        theirs = {shard: np.flatnonzero(owner == shard) for shard in retiring}
+        waits = np.concatenate(list(theirs.values()))
+        roots = self._world.families.root[present.rows[waits]]
+        waits = waits[self._world.account[roots] == ACCOUNT_NONE]
+        left = room - np.bincount(holder[waits], minlength=len(room))
+        if left[list(takers)].max() > 0:
+            for shard in retiring:
+                loads = self._weigh(shard, present.group[theirs[shard]])
+                changes += self._leases.give_up(shard, loads, left)
+        return changes
+
+    def _weigh(self, shard: int, group: np.ndarray) -> dict[tuple[int, int], int]:
+        """Count what is in the sectors that a shard still has.
+
+        Args:
+            shard: its id.
+            group: int32[n], the cell of each that it simulates.
+        """
+        sectors, held = self._world.sectors, sorted(self._leases.sectors_of(shard))
+        inside = np.bincount(group // sectors.cells_per_sector, minlength=sectors.row_count)
+        keys = pack_sector(*np.array(held, np.int64).reshape(-1, 2).T)
+        counts = np.append(inside, 0)[sectors.rows_of(keys)]
+        return dict(zip(held, counts.tolist(), strict=True))
 
     def dismiss(self) -> None:
         """Let those go that have nothing any more, or that nobody can take it from."""
+        retiring = self._leases.retiring
         for shard in self._leaving():
             if shard.dismissed:
                 continue
-            owns = self._world.columns["shard"] == shard.shard
-            if not self._leases.shards or not (owns & self._world.columns.alive).any():
+            has_any = shard.shard in retiring or self._has_any(shard)
+            if not self._leases.shards or not has_any:
                 self._shards.send_dismiss(shard)
+
+    def _has_any(self, shard: Shard) -> bool:
+        owns = self._world.columns["shard"] == shard.shard
+        return bool((owns & self._world.columns.alive).any())
 
     def _leaving(self) -> list[Shard]:
         return [s for s in self._shards.shards if s.state is ShardState.DRAINING]

@@ -184,7 +184,7 @@ class Grouping:
             room: int64[s], by the id of a shard, how many entities it may be given.
         """
         drained = self._drained(present, holder, owner, room)
-        candidates = self._candidates(present, holder, owner, drained)
+        candidates = self._candidates(present, holder, drained)
         found, matters = self._find(candidates)
         owns = candidates.owner[found.at]
         cut = cut_large(
@@ -203,7 +203,11 @@ class Grouping:
         leaves[leaves] = self._are_clear(candidates, at[leaves])
         mass = np.bincount(found.bodies.node, found.bodies.mass, len(found.rows))[chosen]
         says = self._have_say(rows, owns, island)
-        decided = decide_owners(Nodes(owns, home[at].astype(np.int64), mass, leaves, says), island)
+        goes_to = home[at].astype(np.int64)
+        # With whose turn it is all goes that its island has of that shard.
+        along = drained.kept[at] & np.isin(island, island[candidates.due[at]])
+        owns[along] = goes_to[along] = SHARD_NONE
+        decided = decide_owners(Nodes(owns, goes_to, mass, leaves, says), island)
         self._held.note(rows[decided.held], net_id[decided.held], present.tick)
         self.islands = decided.islands
         moves = decided.together & (decided.owner != before) & (decided.owner != SHARD_NONE)
@@ -244,9 +248,14 @@ class Grouping:
         That goes cell by cell: so little of what still waits is near what does not. What pilots fly
         has its own turns, for a shard that has not answered yet takes few of them.
         """
-        drained = (owner != SHARD_NONE) & (self._living().take(owner) == SHARD_NONE)
-        drained &= holder != SHARD_NONE
+        stays, retires = np.zeros((2, NUMBERS_MAX + 1), np.bool_)
+        stays[list(self._leases.shards)] = True
+        retires[list(self._leases.retiring)] = True
+        kept = retires.take(owner) & (owner == holder)
+        living = np.where(stays.take(owner) | kept, owner, np.uint16(SHARD_NONE))
+        drained = (owner != living) & (holder != SHARD_NONE)
         at = np.flatnonzero(drained)
+        at = at[~retires[holder[at]]]
         flown = self._world.account[self._world.families.root[present.rows[at]]] != ACCOUNT_NONE
         due = [at[:0]]
         for shard in np.unique(holder[at]).tolist():
@@ -258,25 +267,16 @@ class Grouping:
                 first = queue[before[cell] < room[shard]]
                 order = np.argsort(present.group[first], kind="stable")
                 due.append(first[order[: room[shard]]])
-        return Drained(drained, np.concatenate(due))
+        return Drained(living, kept, drained, np.concatenate(due))
 
-    def _living(self) -> np.ndarray:
-        """Give the shards that may hold leases, uint16 by their id; of others `SHARD_NONE`."""
-        living = np.full(NUMBERS_MAX + 1, SHARD_NONE, np.uint16)
-        living[list(self._leases.shards)] = self._leases.shards
-        return living
-
-    def _candidates(
-        self, present: Present, holder: np.ndarray, owner: np.ndarray, drained: Drained
-    ) -> Candidates:
+    def _candidates(self, present: Present, holder: np.ndarray, drained: Drained) -> Candidates:
         self._note_links(present.tick)
         age_s = np.zeros(NUMBERS_MAX + 1)
         for shard in self._shards.shards:
             behind_s = (present.tick - shard.newest_tick) * self._world.rules.tick_s
             age_s[shard.shard] = min(max(behind_s, 0.0), self.horizon_s)
         outlook = Outlook(self.horizon_s, age_s, self._touching)
-        owner = self._living().take(owner)
-        return Candidates(self._world, self._borders, outlook, present, owner, holder, drained)
+        return Candidates(self._world, self._borders, outlook, present, holder, drained)
 
     def _note_links(self, tick: int) -> None:
         """Look ahead a little farther than a decision needs to reach all shards."""

@@ -7,10 +7,11 @@ next number of one counter as its epoch. So an epoch never repeats, and "older" 
   neighbours gets it (`grow`), so that regions stay contiguous.
 * A sector that has been empty for long is nobody's again (`vacate`). Otherwise the table would grow
   with everything that was ever visited.
-* A shard that joins for the first time takes half of the most loaded shard's sectors, cut across
-  the longer side of their bounding box.
-* The sectors of a shard that leaves go, one by one, to the least loaded shard beside them. When it
-  comes back it gets these sectors back, and no other sector moves.
+* A shard that joins for the first time takes half of the most loaded shard's sectors.
+* The sectors of a shard that leaves are divided among the others (`dividing`). When it comes back
+  it gets these sectors back, and no other sector moves.
+* A shard that *retires* gets none any more, and keeps what it has until that is given up in the
+  same way, a few sectors at a time.
 * If a spare takes over from it (`spares`), that gets all of them, and the shard gets nothing back.
 * A sector that is withheld (`failures`) is nobody's, and nobody gets it.
 
@@ -26,7 +27,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,8 +35,7 @@ from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.codec import LEASE_ROW
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
 from sidereal.replication.limits import LIMITS
-
-_NEIGHBOURS: Final = tuple((dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if (dx, dy) != (0, 0))
+from sidereal.replication.ownership.dividing import divide, half_of
 
 
 class Lease(NamedTuple):
@@ -64,6 +64,8 @@ class LeaseTable:
     def __init__(self, changes_max: int = LIMITS.ownership.lease_changes) -> None:
         self._leases: dict[tuple[int, int], Lease] = {}
         self._shards: dict[int, set[tuple[int, int]]] = {}
+        # Who is to get what those have that retire, in this order.
+        self._retiring: dict[int, dict[tuple[int, int], int]] = {}
         self._left_behind: dict[int, set[tuple[int, int]]] = {}
         self._withheld: frozenset[tuple[int, int]] = frozenset()
         self._epoch = 0
@@ -80,8 +82,13 @@ class LeaseTable:
         return tuple(self._shards)
 
     @property
+    def retiring(self) -> tuple[int, ...]:
+        """The shards that get none any more, and may have some still."""
+        return tuple(self._retiring)
+
+    @property
     def left(self) -> tuple[int, ...]:
-        """The shards that have left and get back what they had, the newest last."""
+        """The shards that have left, or retire, and get back what they had; the newest last."""
         return tuple(self._left_behind)
 
     @property
@@ -91,7 +98,7 @@ class LeaseTable:
 
     def sectors_of(self, shard: int) -> frozenset[tuple[int, int]]:
         """Return the sectors a shard holds (none for an unknown shard)."""
-        return frozenset(self._shards.get(shard, ()))
+        return frozenset(self._shards.get(shard, ())) | self._retiring.get(shard, {}).keys()
 
     def holder_of(self, sector: tuple[int, int]) -> int:
         """Return the shard that holds a sector, or `SHARD_NONE`."""
@@ -151,7 +158,7 @@ class LeaseTable:
         changes = [self._move(sector, shard) for sector in sorted(had)]
         if others and not changes:
             donor = max(others, key=lambda other: (self._load(other, loads), -other))
-            changes = [self._move(sector, shard) for sector in self._half_of(donor, loads)]
+            changes = [self._move(s, shard) for s in half_of(self._shards[donor], loads)]
         orphans = self._vacant(loads)
         if not others:
             return changes + [self._move(sector, shard) for sector in orphans]
@@ -176,17 +183,64 @@ class LeaseTable:
             self.forget(shard)
         elif shard in self._shards:
             self._left_behind[shard] = self._shards[shard]
-        had = self._shards.pop(shard, set())
-        orphans = sorted(had)
+        heirs = self._retiring.pop(shard, {})
+        orphans = sorted(self._shards.pop(shard, set()) | heirs.keys())
         if not self._shards:
             return [self._move(sector, SHARD_NONE) for sector in orphans]
-        return self._adopt(orphans, loads, self._burden(loads))
+        if not self._shards.keys() >= set(heirs.values()):
+            heirs = {}
+        changes = [self._move(sector, heir) for sector, heir in heirs.items()]
+        orphans = [sector for sector in orphans if sector not in heirs]
+        return changes + self._adopt(orphans, loads, self._burden(loads))
+
+    def retire(
+        self, shard: int, loads: Mapping[tuple[int, int], float], *, heir: int = SHARD_NONE
+    ) -> None:
+        """Let a shard have no more than it has, until that is given up.
+
+        Args:
+            shard: its id.
+            loads: weight of each populated sector.
+            heir: who gets all of it, and holds none yet; the shard gets nothing back then.
+        """
+        had = self._shards.pop(shard)
+        if heir == SHARD_NONE:
+            self._left_behind[shard] = had
+        else:
+            self.forget(shard)
+            self._shards[heir] = set()
+        self._retiring[shard] = dict.fromkeys(sorted(had), heir)
+        if heir == SHARD_NONE:
+            self._find_heirs(shard, loads)
+
+    def give_up(
+        self, shard: int, loads: Mapping[tuple[int, int], float], room: np.ndarray
+    ) -> list[LeaseChange]:
+        """Give sectors of one that retires to others, while these have room.
+
+        Args:
+            shard: its id.
+            loads: weight of each of its sectors.
+            room: [s], by the id of a shard, how much more it takes; what it gets is taken off. The
+                last sector that it gets may be more.
+        """
+        heirs = self._retiring[shard]
+        if not self._shards.keys() >= set(heirs.values()):
+            self._find_heirs(shard, loads)
+        changes = []
+        for sector, heir in list(self._retiring[shard].items()):
+            if room[heir] > 0 or not loads[sector]:
+                room[heir] -= loads[sector]
+                changes.append(self._move(sector, heir))
+        return changes
 
     def replace(self, shard: int, taker: int) -> list[LeaseChange]:
         """Give all leases of a shard, which gets nothing back, to one that holds none."""
         self.forget(shard)
         had = self._shards.pop(shard)
         self._shards[taker] = set()
+        for heirs in self._retiring.values():
+            heirs |= {sector: taker for sector, heir in heirs.items() if heir == shard}
         return [self._move(sector, taker) for sector in sorted(had)]
 
     def pass_on(self, shard: int, taker: int) -> None:
@@ -231,43 +285,20 @@ class LeaseTable:
         """Choose the sectors that nobody holds and somebody may, in order."""
         return [s for s in sorted(sectors) if s not in self._leases and s not in self._withheld]
 
+    def _find_heirs(self, shard: int, loads: Mapping[tuple[int, int], float]) -> None:
+        """Decide anew who is to get what one has that retires, if there is anybody."""
+        sectors = sorted(self._retiring[shard])
+        if self._shards:
+            self._retiring[shard] = divide(sectors, loads, self._burden(loads), self.holder_of)
+
     def _adopt(
         self,
         orphans: list[tuple[int, int]],
         loads: Mapping[tuple[int, int], float],
         burden: dict[int, float],
     ) -> list[LeaseChange]:
-        waiting = dict.fromkeys(orphans)
-        frontier = deque(sector for sector in orphans if self._beside(sector))
-        changes = []
-        while waiting:
-            # Regions grow inwards from their edges; an island starts with its first sector.
-            sector = frontier.popleft() if frontier else next(iter(waiting))
-            if sector not in waiting:
-                continue
-            del waiting[sector]
-            shard = min(
-                self._beside(sector) or self._shards, key=lambda other: (burden[other], other)
-            )
-            burden[shard] += loads.get(sector, 0.0) + 1.0
-            changes.append(self._move(sector, shard))
-            frontier.extend(other for other in _around(sector) if other in waiting)
-        return changes
-
-    def _beside(self, sector: tuple[int, int]) -> list[int]:
-        near = (self._leases.get(other) for other in _around(sector))
-        return [lease.shard for lease in near if lease is not None and lease.shard in self._shards]
-
-    def _half_of(self, donor: int, loads: Mapping[tuple[int, int], float]) -> list[tuple[int, int]]:
-        sectors = sorted(self._shards[donor])
-        if len(sectors) < 2:
-            return []
-        spans = [max(s[axis] for s in sectors) - min(s[axis] for s in sectors) for axis in (0, 1)]
-        axis = 0 if spans[0] >= spans[1] else 1
-        sectors.sort(key=lambda s: (s[axis], s[1 - axis]))
-        weights = np.array([loads.get(sector, 0.0) + 1.0 for sector in sectors])
-        cut = int(np.searchsorted(np.cumsum(weights), weights.sum() / 2)) + 1
-        return sectors[min(cut, len(sectors) - 1) :]
+        heirs = divide(orphans, loads, burden, self.holder_of)
+        return [self._move(sector, shard) for sector, shard in heirs.items()]
 
     def _burden(self, loads: Mapping[tuple[int, int], float]) -> dict[int, float]:
         return {shard: self._load(shard, loads) for shard in self._shards}
@@ -279,8 +310,8 @@ class LeaseTable:
         before = self.holder_of(sector)
         self._epoch += 1
         self._changed.append(sector)
-        if before in self._shards:
-            self._shards[before].discard(sector)
+        self._shards.get(before, set()).discard(sector)
+        self._retiring.get(before, {}).pop(sector, None)
         if shard == SHARD_NONE:
             self._leases.pop(sector, None)
         else:
@@ -320,26 +351,8 @@ class LeaseTable:
         return leases[:, 0].astype(np.uint16), leases[:, 1].astype(np.uint32)
 
 
-def _around(sector: tuple[int, int]) -> list[tuple[int, int]]:
-    return [(sector[0] + dx, sector[1] + dy) for dx, dy in _NEIGHBOURS]
-
-
 def lease_rows(leases: Iterable[tuple[tuple[int, int], int, int]]) -> np.ndarray:
     """Pack (sector, shard, epoch) triples into `LEASE_ROW[n]`."""
     return np.array(
         [(sector[0], sector[1], shard, epoch) for sector, shard, epoch in leases], LEASE_ROW
     )
-
-
-def count_by_sector(keys: np.ndarray) -> dict[tuple[int, int], float]:
-    """Count rows per sector: the load that leases are balanced by.
-
-    Args:
-        keys: int64[n], the packed sector of each entity.
-    """
-    unique, counts = np.unique(keys, return_counts=True)
-    sector_x, sector_y = unpack_sector(unique)
-    return {
-        (int(x), int(y)): float(count)
-        for x, y, count in zip(sector_x, sector_y, counts, strict=True)
-    }

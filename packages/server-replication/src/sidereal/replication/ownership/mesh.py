@@ -2,12 +2,13 @@
 
 Stages of the tick: shards come and go (`change_shards`); sectors that something has entered are
 leased, and entities follow their islands and the leases (`hand_over`), as fast as their new owners
-take them; the leases of sectors that have been empty for a while end (`vacate`). Sectors in which
-the game's code goes wrong again and again are withheld, and stand still (`failures`). A handover is
-one decision: in one tick the owner changes and the epoch is bumped, so whatever the former owner
-still sends is fenced. A family is handed over in one tick. With what a pilot flies go the inputs
-that it has sent since its record. What an owner has proposed wrongly was taken from it, and is
-given to it anew (`give_anew`) in the same way, at the same pace.
+take them. So do the sectors of shards that are to leave; the leases of sectors that have been empty
+for a while end (`vacate`). Sectors in which the game's code goes wrong again and again are
+withheld, and stand still (`failures`). A handover is one decision: in one tick the owner changes
+and the epoch is bumped, so whatever the former owner still sends is fenced. A family is handed over
+in one tick. With what a pilot flies go the inputs that it has sent since its record. What an owner
+has proposed wrongly was taken from it, and is given to it anew (`give_anew`) in the same way, at
+the same pace.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.answers import Answers
 from sidereal.replication.ownership.balance import Balance
 from sidereal.replication.ownership.candidates import Touching
+from sidereal.replication.ownership.dividing import count_by_sector
 from sidereal.replication.ownership.draining import Draining
 from sidereal.replication.ownership.failures import Failure, Failures
 from sidereal.replication.ownership.grouping import Grouped, Grouping
@@ -42,7 +44,7 @@ from sidereal.replication.ownership.handover import (
     take_along,
 )
 from sidereal.replication.ownership.inputs import InputLog
-from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
+from sidereal.replication.ownership.leases import LeaseChange, LeaseTable
 from sidereal.replication.ownership.spares import Spares
 from sidereal.replication.world import ACCOUNT_NONE, Present, World
 
@@ -168,10 +170,14 @@ class Mesh:
         self._halt_withheld(present)
         self._announce(self.balance.decide(present), present.tick)
         holder = self._lease_space(present)
-        home = self.balance.hold(present, holder)
         room = np.zeros(NUMBERS_MAX + 1, np.int64)
         for shard in self._shards.shards:
             room[shard.shard] = self._shards.room_of(shard, present.tick)
+        given_up = self._draining.give_up(present, holder, room)
+        if given_up:
+            self._announce(given_up, present.tick)
+            holder = self.leases.holders_of(present.sector)
+        home = self.balance.hold(present, holder)
         grouped = self.grouping.group(present, holder, owner[present.rows], home, room)
         roots = np.flatnonzero(self._world.families.up[present.rows] == NOBODY)
         changes = decide_handovers(

@@ -1,9 +1,9 @@
 """Spares: shards that hold nothing until another one is gone.
 
 Theory of operation. A spare is connected, beats, and has its game loaded. When a shard that may
-hold leases leaves or is to leave, one spare *takes over from* it: it gets all its leases in one
-step, and what is inside as fast as it adopts it. Nobody else's sectors move. Without a spare the
-leases go to the others (`leases`).
+hold leases leaves or is to leave, one spare *takes over from* it: it gets all its leases, of who is
+gone in one step, and what is inside as fast as it adopts it. Nobody else's sectors move. Without a
+spare the leases go to the others (`leases`).
 
 The two change roles. Whom a spare has taken over from is a spare when it comes back, whatever it
 says. A spare that has taken over is none any more; if it leaves when nobody waits, it gets back
@@ -26,7 +26,8 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.states import ShardSignal, ShardState
 from sidereal.replication.notes import Notes
-from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
+from sidereal.replication.ownership.dividing import count_by_sector
+from sidereal.replication.ownership.leases import LeaseChange, LeaseTable
 from sidereal.replication.world import World
 
 Loads = Mapping[tuple[int, int], float]
@@ -53,6 +54,8 @@ class Spares:
         number = shard.shard
         if number in self._leases.shards:
             return self._leases.renew(number)
+        # Its session before was to leave: that knows nothing of this one.
+        changes = self._leases.leave(number, loads) if number in self._leases.retiring else []
         if not shard.known:
             # Whoever had its number before has been forgotten.
             self._replaced.discard(number)
@@ -66,30 +69,37 @@ class Spares:
                 vacant = next((n for n in self._leases.left if n in self._died), None)
                 if vacant is None:
                     shard.apply(ShardSignal.WAITS)
-                    return []
+                    return changes
                 self._leases.pass_on(vacant, number)
                 self._replaced = (self._replaced - {number}) | {vacant}
-        return self._leases.join(number, loads)
+        return changes + self._leases.join(number, loads)
 
-    def succeed(
-        self, number: int, loads: Loads, tick: int, *, returns: bool, drains: bool = False
-    ) -> list[LeaseChange]:
-        """Give away what a shard holds that is gone, or is to go.
+    def succeed(self, number: int, loads: Loads, tick: int, *, returns: bool) -> list[LeaseChange]:
+        """Give away what a shard holds that is gone.
 
         Args:
             number: its id.
             loads: of all sectors.
             tick: the current one.
             returns: whether it gets its sectors back if no spare takes over from it.
-            drains: whether it says itself that it is to go.
         """
-        spare = self._choose() if number in self._leases.shards else None
+        if number not in self._leases.shards:
+            return self._leases.leave(number, loads, returns=returns)
+        spare = self._choose()
         if spare is None:
-            if number in self._leases.shards and not drains:
-                self._died.add(number)
+            self._died.add(number)
             return self._leases.leave(number, loads, returns=returns)
         self._call(spare, number, tick)
         return self._leases.replace(number, spare.shard)
+
+    def retire(self, number: int, loads: Loads, tick: int) -> None:
+        """Let a shard that is to go get nothing any more; a spare takes over from it, if any."""
+        spare = self._choose()
+        if spare is None:
+            self._leases.retire(number, loads)
+            return
+        self._call(spare, number, tick)
+        self._leases.retire(number, loads, heir=spare.shard)
 
     def serve(self, tick: int) -> list[LeaseChange]:
         """Let a spare serve if nobody else does; once per tick."""

@@ -62,7 +62,8 @@ def put_off_ticks(core: Replicator, ghosts: int) -> int:
 class Margins:
     """Nobody changes hands for being a little beyond a border, unless its island does.
 
-    Who comes back to what lingered begins with the shard that it is in.
+    Who comes back to what lingered begins with the shard that it is in. Who is to leave gives away
+    all that is beyond its border.
     """
 
     def __init__(self) -> None:
@@ -95,6 +96,7 @@ class Margins:
         leases = leases_of(core)
         # What returns under its number has lost what it had before.
         living = {shard for shard, peer in sessions.items() if sessions_before.get(shard) == peer}
+        living -= set(core.mesh.leases.retiring)
         states = _present(core, np.array(moved))
         meetings: Meetings | None = None
         for row, state in zip(moved, states, strict=True):

@@ -40,15 +40,18 @@ def drains_undisturbed(plan: Plan) -> bool:
 class Drains:
     """Watches shards that are to leave.
 
-    From when the authority can know of it, such a shard is leased nothing. When it leaves, unless
-    its time is over, nothing is its any more, if there was another one that could take it.
+    From when the authority can know of it, such a shard is leased no sector that it did not have,
+    and none at all when others had the time to adopt everything. When it leaves, unless its time is
+    over, nothing is its any more, if there was another one that could take it.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._within_s = plan.shard_limits.drain_within_s
         self._reach_s = reach_s(plan)
+        self._empty_s = self._reach_s + plan.adopting_s
         self._judges = drains_undisturbed(plan)
         self._had: dict[ShardProcess, int] = {}
+        self._held: dict[ShardProcess, frozenset[Sector]] = {}
         self._judged: dict[ShardProcess, int] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -58,13 +61,18 @@ class Drains:
         columns = core.world.columns
         owned = np.bincount(columns["shard"][columns.rows()], minlength=NUMBERS_MAX + 1)
         had, self._had = self._had, {}
+        held, self._held = self._held, {}
         for process in cluster.shards:
             yield from self._judge_last(cluster, process, had.get(process, 0))
             if process.core is None or not process.serves:
                 continue
             number, waited_s = process.core.shard, cluster.now - process.drains_since
-            if waited_s > self._reach_s and core.mesh.leases.sectors_of(number):
-                yield f"{process.name} is to leave for {waited_s:.2f} s and is leased sectors"
+            if waited_s > self._reach_s:
+                sectors = self._held[process] = core.mesh.leases.sectors_of(number)
+                cluster.exercised["sectors of who leaves judged"] += len(sectors)
+                more = sectors - held.get(process, sectors)
+                if more or (sectors and waited_s > self._empty_s):
+                    yield f"{process.name} is to leave for {waited_s:.2f} s and is leased {sectors}"
             self._had[process] = int(owned[number]) if self._others(cluster, process) else 0
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -89,7 +97,7 @@ class Drains:
 
 
 class Shares:
-    """Watches sectors that go to another shard while no shard comes or goes.
+    """Watches sectors that go to another shard while no shard comes or goes, nor is to go.
 
     One goes at a time, and not again before it has rested. Nor does an entity that has changed
     hands because its sector did: when it is in another one that goes, it stays where it is until it
@@ -111,7 +119,7 @@ class Shares:
             self._rests = _Rests(math.ceil(self._rest_ticks))
         shards = [(shard.peer, shard.state) for shard in core.shards.shards]
         fleet = cluster.authority.incarnation, shards
-        steady, self._fleet = fleet == self._fleet, fleet
+        steady, self._fleet = fleet == self._fleet and not core.mesh.leases.retiring, fleet
         leases, self._leases = self._leases, leases_of(core)
         moved = [s for s, holder in self._leases.items() if leases.get(s, holder) != holder]
         went = {sector: leases[sector] for sector in moved}

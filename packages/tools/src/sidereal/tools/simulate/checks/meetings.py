@@ -97,6 +97,12 @@ def _kinds_that_meet(game: Declarations) -> np.ndarray:
 
 
 def living_owners(core: Replicator, rows: np.ndarray) -> np.ndarray:
-    """Give the owners of entities, `SHARD_NONE` for those who are not there: int64[n]."""
-    owner = core.world.columns["shard"][rows].astype(np.int64)
-    return np.where(np.isin(owner, core.mesh.leases.shards), owner, SHARD_NONE)
+    """Give the owners of entities, int64[n], `SHARD_NONE` for those who are not there.
+
+    Who is to leave is there where it still holds the sector.
+    """
+    world, leases = core.world, core.mesh.leases
+    owner = world.columns["shard"][rows].astype(np.int64)
+    sector = world.present(core.tick).sector[np.searchsorted(world.columns.rows(), rows)]
+    stays = np.isin(owner, leases.retiring) & (owner == leases.holders_of(sector))
+    return np.where(np.isin(owner, leases.shards) | stays, owner, SHARD_NONE)

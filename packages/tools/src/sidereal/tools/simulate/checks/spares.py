@@ -18,7 +18,7 @@ class Spares:
 
     Who waits is worked out from what happens. That is who has come as a spare, and from whom one
     has taken over, until it takes over itself. Who waits holds nothing and owns nothing. When one
-    is gone that held sectors, or is to leave and has lost them, all are held by one that waited. If
+    is gone that held sectors, or is to leave and has lost some, all are held by one that waited. If
     nobody waited it gets them back, or whoever comes first to wait does, if it has died.
 
     Where that can't be worked out nothing is judged any more: when several are gone at once, or one
@@ -56,15 +56,17 @@ class Spares:
             held[holder].add(sector)
         draining = _draining(cluster)
         waited = {n for n in self._waiting if n in peers and n not in came | draining}
-        gone = {n for n in self._serving if n not in peers}
-        gone |= {n for n in self._serving & draining if self._held.get(n) and not held[n]}
+        lost = {n: self._lost(n, held) for n in self._serving & set(core.mesh.leases.retiring)}
+        lost = {n: sectors for n, sectors in lost.items() if sectors}
+        lost |= {n: self._held.get(n, set()) for n in self._serving - peers.keys()}
+        gone = lost.keys()
         honest = {process.name for process in cluster.shards if process.honest}
         liars = self._liars
         self._liars = {shard.shard for shard in shards if shard.name not in honest}
         if gone and (came or gone & liars or len(gone) > 1):
             self._judges = False
             return
-        yield from self._judge_gone(cluster, gone, waited, set(peers), held)
+        yield from self._judge_gone(cluster, lost, waited, set(peers), held)
         self._waiting &= peers.keys() - draining
         names = {process.name for process in cluster.shards if process.spare}
         spares = {shard.shard for shard in shards if shard.name in names}
@@ -79,15 +81,14 @@ class Spares:
     def _judge_gone(
         self,
         cluster: Cluster,
-        gone: set[int],
+        gone: dict[int, set[Sector]],
         waited: set[int],
         stays: set[int],
         held: dict[int, set[Sector]],
     ) -> Iterator[str]:
         """Judge who has what those had that are gone, and note who changes roles."""
-        for number in gone:
+        for number, lost in gone.items():
             self._serving.discard(number)
-            lost = self._held.get(number, set())
             holders = {holder for holder, sectors in held.items() if sectors & lost}
             if not lost:
                 self._judges = False
@@ -103,6 +104,11 @@ class Spares:
                 yield f"shards {holders} have what {number} had, and {waited} waited"
             else:
                 self._judges = False
+
+    def _lost(self, number: int, held: dict[int, set[Sector]]) -> set[Sector]:
+        """Tell what others have got of a shard since the tick before."""
+        others = (sectors for other, sectors in held.items() if other != number)
+        return self._held.get(number, set()) & set[Sector]().union(*others)
 
     def _admit(self, spares: set[int], came: set[int]) -> None:
         """Note who waits of those that have come, and who takes over from one that has died."""
