@@ -42,22 +42,12 @@ def what_is_to_leave_goes_by_itself(patch: pytest.MonkeyPatch) -> None:
     """What a shard has that drains follows the leases, whatever it touches."""
     drained = Grouping._drained
 
-    def nobody(self: Grouping, *args: Any) -> Drained:
+    def without(self: Grouping, *args: Any) -> Drained:
         found = drained(self, *args)
-        return found._replace(all=np.zeros_like(found.all), due=found.due[:0])
+        nobody = np.zeros_like(found.all)
+        return found._replace(kept=nobody, all=nobody, due=found.due[:0])
 
-    patch.setattr(Grouping, "_drained", nobody)
-
-
-def what_is_to_leave_is_torn_at_its_border(patch: pytest.MonkeyPatch) -> None:
-    """Whose turn it is leaves behind what it touches in sectors that its shard still has."""
-    drained = Grouping._drained
-
-    def without_kept(self: Grouping, *args: Any) -> Drained:
-        found = drained(self, *args)
-        return found._replace(kept=np.zeros_like(found.kept))
-
-    patch.setattr(Grouping, "_drained", without_kept)
+    patch.setattr(Grouping, "_drained", without)
 
 
 def guests_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
@@ -171,7 +161,6 @@ MUTANTS: Final = (
     Mutant(who_is_apart_now_never_meets, ("Islands",), any_plan),
     Mutant(only_the_end_of_the_horizon_counts, ("Islands",), any_plan),
     Mutant(what_is_to_leave_goes_by_itself, ("Islands",), with_fault(Kind.SHARD_DRAINS)),
-    Mutant(what_is_to_leave_is_torn_at_its_border, ("Islands",), with_fault(Kind.SHARD_DRAINS)),
     Mutant(guests_are_not_looked_at, ("Islands",), any_plan),
     Mutant(only_the_two_that_touch_move, ("Islands",), any_plan),
     Mutant(islands_are_decided_a_tick_late, ("Islands",), any_plan),

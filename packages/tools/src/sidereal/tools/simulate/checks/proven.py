@@ -45,7 +45,8 @@ class Proven:
         ids, owners = columns.net_id[rows].tolist(), columns["shard"][rows].tolist()
         before, inputs = self._flown, columns["input_seq"][rows].tolist()
         self._flown = dict(zip(ids, zip(owners, inputs, strict=True), strict=True))
-        # Whoever owned it when the tick began has said so.
+        # Whoever owned it when the tick began has said so; in this tick that need not count yet.
+        proven = self._proven.copy()
         self._proven |= {
             self._sessions[owner]
             for net_id, (owner, newest) in before.items()
@@ -61,7 +62,7 @@ class Proven:
             owner = before.get(net_id, (SHARD_NONE, 0))[0]
             if after in (owner, SHARD_NONE) or owner not in living:
                 continue
-            if sessions[owner] not in self._proven or sessions.get(after) in self._proven:
+            if sessions[owner] not in proven or sessions.get(after) in self._proven:
                 continue
             cluster.exercised["pilots of unproven shards judged"] += 1
             if not is_clear(core, row, owner, EDGE_SLACK):
