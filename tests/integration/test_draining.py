@@ -152,6 +152,24 @@ def test_others_take_what_is_left_when_who_took_it_dies_meanwhile() -> None:
     assert (len(third.sectors), leaves.sectors, leaves.heard["Dismiss"]) == (4, set(), 1)
 
 
+def test_what_nobody_simulates_comes_before_what_a_shard_has_that_is_to_leave() -> None:
+    troupe = Troupe(rocks(MANY, sectors=6))
+    _, leaves, dies = (troupe.shard(f"shard-{n}", ticks=MANY // PER_TICK + 8) for n in (1, 2, 3))
+    drain(leaves)
+    troupe.run(3)
+    dies.say_farewell()
+    troupe.run(2)
+    left = len(leaves.bodies)
+    orphans = troupe.owners()[SHARD_NONE]
+    assert min(left, orphans) > 4 * PER_TICK
+    troupe.run(orphans // PER_TICK)
+    assert troupe.owners()[SHARD_NONE] < PER_TICK
+    assert len(leaves.bodies) > left - PER_TICK
+    troupe.run(left // PER_TICK + 4)
+    assert SHARD_NONE not in troupe.owners()
+    assert leaves.heard["Dismiss"] == 1
+
+
 def test_a_spare_gets_all_of_it_and_others_nothing() -> None:
     troupe = Troupe(rocks(MANY, sectors=4))
     stays = troupe.shard("shard-1", ticks=MANY // PER_TICK + 8)

@@ -11,7 +11,7 @@ from mutant import Mutant, with_fault
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.balance import Balance, Held, Rests
 from sidereal.replication.ownership.draining import Draining
-from sidereal.replication.ownership.leases import LeaseChange
+from sidereal.replication.ownership.leases import LeaseChange, LeaseTable
 from sidereal.replication.ownership.spares import Loads
 from sidereal.replication.ownership.spares import Spares as Waiting
 from sidereal.replication.world import Present
@@ -89,6 +89,25 @@ def sectors_are_spread_though_a_spare_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Waiting, "retire", retire)
 
 
+def who_takes_over_shares_the_rest(patch: pytest.MonkeyPatch) -> None:
+    """A spare gets the first sectors of a shard that is to leave, and others all the rest."""
+    give_up = LeaseTable.give_up
+
+    def spread(self: LeaseTable, shard: int, *more: Any) -> list[LeaseChange]:
+        given = give_up(self, shard, *more)
+        if given:
+            others = self._shards.keys() - {change.after for change in given}
+            self._retiring[shard] = dict.fromkeys(self._retiring[shard], min(others, default=0))
+        return given
+
+    patch.setattr(LeaseTable, "give_up", spread)
+
+
+def others_go_to_who_is_to_leave(patch: pytest.MonkeyPatch) -> None:
+    """Who enters a sector of a shard that is to leave changes hands as ever."""
+    patch.setattr(Draining, "hold", lambda _, __, holder: holder)
+
+
 def who_was_replaced_comes_back_as_it_was(patch: pytest.MonkeyPatch) -> None:
     """Whom a spare has taken over from does not wait when it comes back."""
     call = Waiting._call
@@ -119,6 +138,16 @@ def has_spares_to_call(plan: Plan) -> bool:
     return Kind.SPARE_JOINS in plan.kinds and bool(plan.kinds & goes) and not plan.restarts
 
 
+def has_spares_to_take_over_slowly(plan: Plan) -> bool:
+    slow = plan.limits.ownership.adopt_records_per_s < 100
+    return slow and has_spares_to_call(plan) and Kind.SHARD_DRAINS in plan.kinds
+
+
+def leaves_slowly(plan: Plan) -> bool:
+    slow = plan.limits.ownership.adopt_records_per_s < 100
+    return slow and Kind.SHARD_DRAINS in plan.kinds
+
+
 def has_calm_balance(plan: Plan) -> bool:
     return not plan.silences and plan.limits.ownership.balance_rest_s > 1.0
 
@@ -131,6 +160,8 @@ MUTANTS: Final = (
     Mutant(entities_do_not_rest, ("Shares",), has_calm_balance),
     Mutant(spares_get_their_share_when_they_join, ("Spares",), with_fault(Kind.SPARE_JOINS)),
     Mutant(sectors_are_spread_though_a_spare_waits, ("Spares",), has_spares_to_call),
+    Mutant(who_takes_over_shares_the_rest, ("Spares",), has_spares_to_take_over_slowly),
+    Mutant(others_go_to_who_is_to_leave, ("Islands",), leaves_slowly),
     Mutant(who_was_replaced_comes_back_as_it_was, ("Spares",), has_spares_to_call),
     Mutant(the_place_of_who_has_died_stays_vacant, ("Spares",), has_spares_to_call),
 )

@@ -290,6 +290,30 @@ def test_what_a_shard_that_leaves_keeps_is_at_a_border_like_all_else() -> None:
     assert len(set(rig.owner(passer, met))) == 1
 
 
+def test_children_have_no_turn_but_that_of_their_root() -> None:
+    rig = Rig(TWO | {(2, 0): 2})
+    roots = [rig.enter(2 * SIZE + 30.0, 100.0 * at, 2) for at in range(1, 4)]
+    families = rig.world.families
+    for root in roots:
+        for at in range(4):
+            child = rig.enter(2 * SIZE - 30.0 - 12.0 * at, float(rig.world.columns["y"][root]), 2)
+            families.up[child] = families.root[child] = root
+    lone = [rig.enter(SIZE + 100.0 * at, 950.0, 2) for at in range(1, 4)]
+    rig.leases.retire(2, {})
+    rig.leases.assign({(1, 0): 1})
+    assert np.flatnonzero(rig.group(room=3).due).tolist() == sorted(lone)
+
+
+def test_nobody_goes_to_a_shard_that_is_to_leave() -> None:
+    rig = Rig(TWO)
+    passer = rig.enter(SIZE - 14.0, 500.0, 1, vx=60.0)
+    met = [rig.enter(SIZE + 4.0 + 12.0 * at, 500.0, 2) for at in range(3)]
+    rig.leases.retire(2, {})
+    for _ in range(3):
+        rig.group()
+        assert rig.owner(passer, *met) == [1] * 4
+
+
 def test_what_is_flown_and_what_is_not_leave_side_by_side() -> None:
     rig = Rig(TWO)
     flown, alone = (

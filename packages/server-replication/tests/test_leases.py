@@ -96,6 +96,35 @@ def test_what_one_that_retires_still_has_goes_like_what_it_gave_up_when_it_leave
     assert holders(slowly) == holders(at_once)
 
 
+@pytest.mark.parametrize("dies", [True, False])
+def test_who_takes_over_from_an_heir_is_the_heir(dies: bool) -> None:
+    table = LeaseTable()
+    for shard in (1, 2):
+        table.join(shard, SQUARE)
+    had, others = table.sectors_of(2), table.sectors_of(1)
+    table.retire(2, SQUARE, heir=3)
+    loads = dict.fromkeys(had, 80.0)
+    assert len(table.give_up(2, loads, np.array([0, 1, 0, 1, 1]))) == 1
+    if dies:
+        table.replace(3, 4)
+    else:
+        table.retire(3, SQUARE, heir=4)
+        table.give_up(3, dict.fromkeys(table.sectors_of(3), 80.0), np.full(5, 1000))
+    table.give_up(2, loads, np.full(5, 10_000))
+    assert (table.sectors_of(1), table.sectors_of(4)) == (others, had)
+
+
+def test_who_joins_while_another_one_retires_gets_a_part_of_what_that_has() -> None:
+    table = LeaseTable()
+    for shard in (1, 2):
+        table.join(shard, SQUARE)
+    table.retire(2, SQUARE)
+    half = {change.sector for change in table.join(3, SQUARE)}
+    table.give_up(2, dict.fromkeys(table.sectors_of(2), 80), np.full(4, 10_000))
+    assert table.sectors_of(3) > half
+    assert abs(len(table.sectors_of(1)) - len(table.sectors_of(3))) <= 1
+
+
 def test_one_that_left_and_then_turns_out_to_be_bad_gets_nothing_back() -> None:
     table = LeaseTable()
     for shard in (1, 2, 3):

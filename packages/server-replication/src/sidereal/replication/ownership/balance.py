@@ -11,7 +11,8 @@ changed hands because its sector did. It stays where it is when its sector moves
 until its rest is over. How many entities may be on the move is bounded by credits; a sector that
 holds more than there are puts the next one off.
 
-A shard that tells nothing of its steps costs what the others do. If nobody does, nothing moves.
+A shard that tells nothing of its steps costs what the others do. If nobody does, nothing moves. Nor
+does anything while a shard gives up its sectors to leave.
 """
 
 from __future__ import annotations
@@ -169,7 +170,8 @@ class Balance:
         self._credits = min(most, self._credits + passed * self._credits_per_tick)
         self._resting = {key: until for key, until in self._resting.items() if until > tick}
         serving = [s for s in self._shards.shards if s.state is ShardState.SERVING]
-        if len(serving) < 2 or self._credits <= 0.0:
+        # Who gets the sectors of one that is to leave has more to do soon.
+        if len(serving) < 2 or self._credits <= 0.0 or self._leases.retiring:
             return []
         held = self._look(present)
         shards = np.array([shard.shard for shard in serving], np.uint16)

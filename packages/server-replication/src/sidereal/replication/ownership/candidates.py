@@ -102,7 +102,8 @@ class Candidates:
 
     Attributes:
         present: everything that is.
-        owner: uint16[n], who owns each; `SHARD_NONE` where no living shard does that is to stay.
+        owner: uint16[n], who owns each; `SHARD_NONE` where no living shard does, or one that is to
+            leave and has given up the sector.
         holder: uint16[n], who leases the sector that each is in.
         guests: bool[n], who is outside of its owner's sectors.
         drained: bool[n], whom a shard still has that is to leave; and

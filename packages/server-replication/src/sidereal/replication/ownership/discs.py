@@ -23,7 +23,10 @@ that takes 0.5 GB for a moment. Of a larger heap each is compared with some: tha
 of them all the same."""
 
 LARGER: Final = 1.5
-"""Likewise, where two sides meet."""
+"""A disc over so many times the mean of its side is looked at apart, where two sides meet."""
+
+ALL_MAX: Final = 1 << 17
+"""So many pairs that are beside each other are compared in order to know who meets any."""
 
 SQUARES: Final = 1 << 8
 """Squares along each axis of the table that tells who of two sides may meet. In a larger world some
@@ -57,6 +60,22 @@ class Close(NamedTuple):
         """Add others."""
         a, b = np.concatenate([self.a, others.a]), np.concatenate([self.b, others.b])
         return Close(a, b, self.left_out + others.left_out)
+
+
+class _Ranges(NamedTuple):
+    """Who is to be compared with whom.
+
+    Attributes:
+        some: int64[r], those that are looked from.
+        order: int64[l], those that are looked for.
+        begin: int64[r], where the range of each begins in this order.
+        end: int64[r], behind its last.
+    """
+
+    some: np.ndarray
+    order: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
 
 
 def find_close(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> Close:
@@ -101,7 +120,8 @@ def _find_among(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> Close:
     ahead, begin, end = np.searchsorted(key, key + ends)
     later = np.arange(1, len(key) + 1)
     begin, end = np.concatenate([later, begin]), np.concatenate([ahead, end])
-    return _compare(x, y, half, np.concatenate([order, order]), order, begin, end)
+    ranges = _Ranges(np.concatenate([order, order]), order, begin, end)
+    return _compare(x, y, half, ranges)
 
 
 def find_beside(
@@ -116,10 +136,22 @@ def find_beside(
         some: int64[k], those that are looked from.
         others: int64[l], ascending, those that are looked for; some may be among them.
     """
-    most = float(half[others].max(initial=0.0))
-    side = max(2.0 * most, float(half[some].max(initial=0.0)) / _COLUMNS_MAX)
-    if not len(some) or not len(others) or side <= 0.0:
+    if not len(some) or not len(others):
         return _NOBODY
+    close = _compare(x, y, half, _find_ranges(x, y, half, some, others))
+    looks = np.zeros(len(x), np.bool_)
+    looks[some] = True
+    return close.select(~looks[close.b] | (close.a < close.b))
+
+
+def _find_ranges(
+    x: np.ndarray, y: np.ndarray, half: np.ndarray, some: np.ndarray, others: np.ndarray
+) -> _Ranges:
+    """Find who of others, int64[l], ascending, is in cells around those of some, int64[k]."""
+    most = float(half[others].max())
+    side = max(2.0 * most, float(half[some].max()) / _COLUMNS_MAX)
+    if side <= 0.0:
+        return _Ranges(some, others, np.zeros_like(some), np.zeros_like(some))
     away = np.ceil((half[some] + most) / side).astype(np.int64)
     gap = int(away.max()) + 1
     column, row = _cells(x, side, gap), _cells(y, side, gap)
@@ -131,10 +163,7 @@ def find_beside(
     middle = key[some][which] + step * stride
     begin = np.searchsorted(ordered, middle - away[which])
     end = np.searchsorted(ordered, middle + away[which], side="right")
-    close = _compare(x, y, half, some[which], order, begin, end)
-    looks = np.zeros(len(x), np.bool_)
-    looks[some] = True
-    return close.select(~looks[close.b] | (close.a < close.b))
+    return _Ranges(some[which], order, begin, end)
 
 
 def meet_any(x: np.ndarray, y: np.ndarray, half: np.ndarray, count: int) -> np.ndarray:
@@ -180,9 +209,11 @@ def _find_meeting(
         at = np.concatenate([some, others])
         sides = np.split(np.arange(len(at)), [len(some)])
         fewer, more = sorted(sides, key=len)
-        close = find_beside(x[at], y[at], half[at], fewer, more)
-        found = close.a if fewer is sides[0] else close.b
-        return some if close.left_out else some[found]
+        ranges = _find_ranges(x[at], y[at], half[at], fewer, more)
+        if int((ranges.end - ranges.begin).sum()) > ALL_MAX:
+            return some
+        close = _compare(x[at], y[at], half[at], ranges)
+        return np.asarray(some[close.a if fewer is sides[0] else close.b])
     off_x, off_y = (axis[some, None] - axis[others] for axis in (x, y))
     reach = half[some, None] + half[others]
     return np.asarray(some[(off_x * off_x + off_y * off_y <= reach * reach).any(axis=1)])
@@ -204,7 +235,7 @@ class _Squares:
             most, around = self._half[part].max(), np.zeros((SQUARES, SQUARES), np.bool_)
             for other in others:
                 steps = math.ceil((self._half[other].max() + most) / self._side)
-                around |= self._around(other, min(steps, SQUARES))
+                around |= self._around(other, min(steps, SQUARES // 2))
             kept.append(part[around.ravel()[self._square[part]]])
         return [part for part in kept if len(part)]
 
@@ -212,13 +243,16 @@ class _Squares:
         """Mark the squares up to so many steps around those of some: bool[squares, squares]."""
         marked = np.zeros((SQUARES, SQUARES), np.bool_)
         marked.ravel()[self._square[at]] = True
-        for _ in range(steps):
+        reached = 0
+        while reached < steps:
+            step = min(2 * reached + 1, steps - reached)
             for lines in (marked, marked.T):
                 before = lines.copy("K")
-                lines[1:] |= before[:-1]
-                lines[:-1] |= before[1:]
-                lines[0] |= before[-1]
-                lines[-1] |= before[0]
+                lines[step:] |= before[:-step]
+                lines[:-step] |= before[step:]
+                lines[:step] |= before[-step:]
+                lines[-step:] |= before[:step]
+            reached += step
         return marked
 
 
@@ -252,26 +286,16 @@ def _spread(begin: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return source, np.arange(len(source)) + (begin + count - np.cumsum(count))[source]
 
 
-def _compare(
-    x: np.ndarray,
-    y: np.ndarray,
-    half: np.ndarray,
-    some: np.ndarray,
-    order: np.ndarray,
-    begin: np.ndarray,
-    end: np.ndarray,
-) -> Close:
+def _compare(x: np.ndarray, y: np.ndarray, half: np.ndarray, ranges: _Ranges) -> Close:
     """Find the discs that overlap others of a range; of ranges that are too long only the first.
 
     Args:
         x: float64[m], their middles, world units; likewise `y`.
         y: float64[m].
         half: float64[m], their radii.
-        some: int64[r], those that are looked from.
-        order: int64[l], those that are looked for.
-        begin: int64[r], where the range of each begins in this order.
-        end: int64[r], behind its last.
+        ranges: whom to compare with whom.
     """
+    some, order, begin, end = ranges
     count = end - begin
     wanted = compared = int(count.sum())
     while compared > COMPARISONS_MAX:

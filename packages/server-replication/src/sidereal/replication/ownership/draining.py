@@ -1,10 +1,11 @@
 """Shards that are to leave: what they have goes to others before they go.
 
 Theory of operation. A shard that says that it is to leave (`Drain`) gets no leases any more. Its
-sectors go to those that would get them if it were gone: as many as hold what these can adopt now,
-so that little waits in sectors of another shard than the one that simulates it, however much there
-is. What is inside follows as fast as its new owners take it; until then the shard simulates it, so
-no tick of it is missed. What pilots fly has turns of its own, and keeps no sector waiting.
+sectors go to those that would get them if it were gone, one after another: the next one when what
+waits in those before is less than these can adopt now. So most of what there is stays in sectors of
+the shard that simulates it, which go on as ever, but are given nothing of others. What is inside
+follows as fast as its new owners take it; until then the shard simulates it, so no tick of it is
+missed. What pilots fly has turns of its own, and keeps no sector waiting.
 
 When nothing is the shard's any more it is dismissed. So it is when nobody is left who could take
 what it has: waiting helps nobody then. Whoever waits for too long leaves by itself.
@@ -74,14 +75,32 @@ class Draining:
         owner = self._world.columns["shard"][present.rows]
         theirs = {shard: np.flatnonzero(owner == shard) for shard in retiring}
         waits = np.concatenate(list(theirs.values()))
+        # A child goes where its root goes.
         roots = self._world.families.root[present.rows[waits]]
-        waits = waits[self._world.account[roots] == ACCOUNT_NONE]
-        left = room - np.bincount(holder[waits], minlength=len(room))
+        roots = np.searchsorted(present.rows, roots[self._world.account[roots] == ACCOUNT_NONE])
+        left = room - np.bincount(holder[roots], minlength=len(room))
         if left[list(takers)].max() > 0:
             for shard in retiring:
                 loads = self._weigh(shard, present.group[theirs[shard]])
                 changes += self._leases.give_up(shard, loads, left)
         return changes
+
+    def hold(self, present: Present, holder: np.ndarray) -> np.ndarray:
+        """Let entities of others stay theirs where they come into sectors of one that is to leave.
+
+        Args:
+            present: everything that is.
+            holder: uint16[n], who holds the sector that each is in.
+
+        Returns:
+            uint16[n], the same, but of those that stay their owner.
+        """
+        retiring = self._leases.retiring
+        if not retiring:
+            return holder
+        owner = self._world.columns["shard"][present.rows]
+        stays = np.isin(holder, retiring) & np.isin(owner, self._leases.shards)
+        return np.where(stays, owner, holder)
 
     def _weigh(self, shard: int, group: np.ndarray) -> dict[tuple[int, int], int]:
         """Count what is in the sectors that a shard still has.

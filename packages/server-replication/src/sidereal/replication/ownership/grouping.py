@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.state.families import NOBODY
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX
@@ -235,8 +236,8 @@ class Grouping:
         """Find what shards need bodies of beyond cuts: uint16 by row, the owners decided."""
         self.shadows = NOBODY_SEEN
         if self._split is not None:
-            limits = self._limits
-            found = find_shadows(self._split, owner, limits.shadow_depth, limits.shadows)
+            depth, most = self._limits.shadow_depth, self._limits.shadows
+            found = find_shadows(self._split, owner, depth, most)
             self.shadows = found.seen
             self.shadows_left_out += found.left_out
 
@@ -248,23 +249,27 @@ class Grouping:
         That goes cell by cell: so little of what still waits is near what does not. What pilots fly
         has its own turns, for a shard that has not answered yet takes few of them.
         """
+        families = self._world.families
+        if families.up.max() != NOBODY:
+            # A child goes where its root goes.
+            whose = np.searchsorted(present.rows, families.root[present.rows])
+            holder, owner = holder[whose], owner[whose]
         stays, retires = np.zeros((2, NUMBERS_MAX + 1), np.bool_)
         stays[list(self._leases.shards)] = True
         retires[list(self._leases.retiring)] = True
         kept = retires.take(owner) & (owner == holder)
         living = np.where(stays.take(owner) | kept, owner, np.uint16(SHARD_NONE))
         drained = (owner != living) & (holder != SHARD_NONE)
-        at = np.flatnonzero(drained)
-        at = at[~retires[holder[at]]]
-        flown = self._world.account[self._world.families.root[present.rows[at]]] != ACCOUNT_NONE
+        at = np.flatnonzero(drained & ~retires.take(holder))
+        at = at[families.up[present.rows[at]] == NOBODY]
+        flown = self._world.account[present.rows[at]] != ACCOUNT_NONE
         due = [at[:0]]
         for shard in np.unique(holder[at]).tolist():
             theirs = holder[at] == shard
             for queue in (at[theirs & flown], at[theirs & ~flown]):
-                cell = present.group[queue]
-                count = np.bincount(cell)
+                count = np.bincount(present.group[queue])
                 before = np.cumsum(count) - count
-                first = queue[before[cell] < room[shard]]
+                first = queue[before[present.group[queue]] < room[shard]]
                 order = np.argsort(present.group[first], kind="stable")
                 due.append(first[order[: room[shard]]])
         return Drained(living, kept, drained, np.concatenate(due))
@@ -329,8 +334,10 @@ class Grouping:
         unproven = np.zeros(NUMBERS_MAX + 1, np.bool_)
         unproven[[shard.shard for shard in self._shards.shards if not shard.has_answered]] = True
         flown = (self._world.account[rows] != ACCOUNT_NONE) & (owns != SHARD_NONE)
-        of_others = np.bincount(island, flown & ~unproven[owns])
-        return np.asarray(~unproven[owns] | (of_others[island] == 0))
+        # Who is to leave gets nothing of others.
+        stays = ~np.isin(owns, self._leases.retiring)
+        of_others = np.bincount(island, flown & stays & ~unproven[owns])
+        return np.asarray(stays & (~unproven[owns] | (of_others[island] == 0)))
 
     def _are_clear(self, candidates: Candidates, at: np.ndarray) -> np.ndarray:
         """Tell which guests are well outside of their owners' sectors, bool[k]."""

@@ -154,6 +154,9 @@ class LeaseTable:
         had = self._left_behind.pop(shard, set())
         for kept in self._left_behind.values():
             kept -= had
+        # Of what those have that retire it gets its part, unless one has taken over from them.
+        for other in self._retiring.keys() & self._left_behind.keys():
+            self._retiring[other] = dict.fromkeys(sorted(self._retiring[other]), SHARD_NONE)
         had = {s for s in had if s in self._leases or s in loads} - self._withheld
         changes = [self._move(sector, shard) for sector in sorted(had)]
         if others and not changes:
@@ -204,14 +207,12 @@ class LeaseTable:
             heir: who gets all of it, and holds none yet; the shard gets nothing back then.
         """
         had = self._shards.pop(shard)
-        if heir == SHARD_NONE:
-            self._left_behind[shard] = had
-        else:
-            self.forget(shard)
-            self._shards[heir] = set()
         self._retiring[shard] = dict.fromkeys(sorted(had), heir)
         if heir == SHARD_NONE:
+            self._left_behind[shard] = had
             self._find_heirs(shard, loads)
+        else:
+            self._let_take_over(shard, heir)
 
     def give_up(
         self, shard: int, loads: Mapping[tuple[int, int], float], room: np.ndarray
@@ -236,11 +237,8 @@ class LeaseTable:
 
     def replace(self, shard: int, taker: int) -> list[LeaseChange]:
         """Give all leases of a shard, which gets nothing back, to one that holds none."""
-        self.forget(shard)
         had = self._shards.pop(shard)
-        self._shards[taker] = set()
-        for heirs in self._retiring.values():
-            heirs |= {sector: taker for sector, heir in heirs.items() if heir == shard}
+        self._let_take_over(shard, taker)
         return [self._move(sector, taker) for sector in sorted(had)]
 
     def pass_on(self, shard: int, taker: int) -> None:
@@ -284,6 +282,13 @@ class LeaseTable:
     def _vacant(self, sectors: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Choose the sectors that nobody holds and somebody may, in order."""
         return [s for s in sorted(sectors) if s not in self._leases and s not in self._withheld]
+
+    def _let_take_over(self, shard: int, taker: int) -> None:
+        """Let a shard be in the place of one that gets nothing back: its heir, too."""
+        self.forget(shard)
+        self._shards[taker] = set()
+        for heirs in self._retiring.values():
+            heirs |= {sector: taker for sector, heir in heirs.items() if heir == shard}
 
     def _find_heirs(self, shard: int, loads: Mapping[tuple[int, int], float]) -> None:
         """Decide anew who is to get what one has that retires, if there is anybody."""

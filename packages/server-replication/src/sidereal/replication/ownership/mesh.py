@@ -173,12 +173,15 @@ class Mesh:
         room = np.zeros(NUMBERS_MAX + 1, np.int64)
         for shard in self._shards.shards:
             room[shard.shard] = self._shards.room_of(shard, present.tick)
-        given_up = self._draining.give_up(present, holder, room)
+        # What nobody simulates meanwhile comes before what a shard has that is to leave.
+        orphans = np.bincount(holder[owner[present.rows] == SHARD_NONE], minlength=len(room))
+        left = np.maximum(room - orphans, 0)
+        given_up = self._draining.give_up(present, holder, left.copy())
         if given_up:
             self._announce(given_up, present.tick)
             holder = self.leases.holders_of(present.sector)
-        home = self.balance.hold(present, holder)
-        grouped = self.grouping.group(present, holder, owner[present.rows], home, room)
+        home = self._draining.hold(present, self.balance.hold(present, holder))
+        grouped = self.grouping.group(present, holder, owner[present.rows], home, left)
         roots = np.flatnonzero(self._world.families.up[present.rows] == NOBODY)
         changes = decide_handovers(
             present.rows[roots],

@@ -19,7 +19,7 @@ import numpy as np
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.always import reach_s
-from sidereal.tools.simulate.checks.meetings import Meetings, find_meetings, living_owners
+from sidereal.tools.simulate.checks.meetings import Meetings, find_meetings, living, living_owners
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 
@@ -81,7 +81,7 @@ class Cuts:
         apart = meetings.sure & (owner[:, None] != owner) & stays[:, None] & stays
         ids = columns.net_id[meetings.rows].tolist()
         had = np.array([before.get(net_id, SHARD_NONE) for net_id in ids])
-        had[~np.isin(had, core.mesh.leases.shards)] = SHARD_NONE
+        had = living(core, meetings.rows, had)
         yield from self._judge_parted(cluster, meetings, np.triu(apart), had, ids)
         if left_out == self._left_out:
             yield from self._judge_shadows(cluster, core, meetings.rows, apart, needed)

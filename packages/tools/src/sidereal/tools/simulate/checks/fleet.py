@@ -67,9 +67,8 @@ class Drains:
             if process.core is None or not process.serves:
                 continue
             number, waited_s = process.core.shard, cluster.now - process.drains_since
-            if waited_s > self._reach_s:
+            if waited_s > self._reach_s or number in core.mesh.leases.retiring:
                 sectors = self._held[process] = core.mesh.leases.sectors_of(number)
-                cluster.exercised["sectors of who leaves judged"] += len(sectors)
                 more = sectors - held.get(process, sectors)
                 if more or (sectors and waited_s > self._empty_s):
                     yield f"{process.name} is to leave for {waited_s:.2f} s and is leased {sectors}"
@@ -97,11 +96,11 @@ class Drains:
 
 
 class Shares:
-    """Watches sectors that go to another shard while no shard comes or goes, nor is to go.
+    """Watches sectors that go to another shard while no shard comes or goes.
 
-    One goes at a time, and not again before it has rested. Nor does an entity that has changed
-    hands because its sector did: when it is in another one that goes, it stays where it is until it
-    has rested, unless it may touch something.
+    While one is to leave its own do, and no others. Else one goes at a time, and not again before
+    it has rested. Nor does an entity that has changed hands because its sector did: when it is in
+    another one that goes, it stays where it is until it has rested, unless it may touch something.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -109,6 +108,7 @@ class Shares:
         self._fleet: object = None
         self._incarnation = 0
         self._leases: dict[Sector, int] = {}
+        self._retiring: set[int] = set()
         self._moved: dict[Sector, int] = {}
         self._rests = _Rests(math.ceil(self._rest_ticks))
 
@@ -119,13 +119,21 @@ class Shares:
             self._rests = _Rests(math.ceil(self._rest_ticks))
         shards = [(shard.peer, shard.state) for shard in core.shards.shards]
         fleet = cluster.authority.incarnation, shards
-        steady, self._fleet = fleet == self._fleet and not core.mesh.leases.retiring, fleet
+        same, self._fleet = fleet == self._fleet, fleet
+        retiring, self._retiring = self._retiring, set(core.mesh.leases.retiring)
+        retiring |= self._retiring
+        steady = same and not retiring
         leases, self._leases = self._leases, leases_of(core)
         moved = [s for s, holder in self._leases.items() if leases.get(s, holder) != holder]
         went = {sector: leases[sector] for sector in moved}
         yield from self._rests.look(cluster, core, went, steady=steady)
         if not steady:
             self._moved.clear()
+            # One that gives up the last ones in this tick is past that when others are balanced.
+            for sector in moved if same and self._retiring else ():
+                cluster.exercised["sectors of who leaves judged"] += 1
+                if went[sector] not in retiring:
+                    yield f"sector {sector} of {went[sector]} moves while {retiring} are to leave"
             return
         if len(moved) > 1:
             yield f"sectors {moved} move at once"

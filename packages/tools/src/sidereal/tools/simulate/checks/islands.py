@@ -5,9 +5,10 @@ After every tick, as committed:
 * no two owners have entities that may touch within the horizon, but for those that wait until their
   new owner has room, and those between which an island was cut because it is too large;
 * of what a shard that is to leave has, whatever may touch goes together, but for what was cut;
-* who changes hands has a higher epoch than before;
+* who changes hands has a higher epoch than before, and nobody goes to a shard that is to leave from
+  one that is not;
 * a guest that touches nothing and is clear of the border is at home soon, unless it rests since its
-  sector has gone to another shard;
+  sector has gone to another shard, or is where one that is to leave is at home;
 * whoever was brought to another shard because of an island comes back at once only if it may touch
   something of the shard that it came from. Who comes back to what lingered begins with the shard
   that it is in.
@@ -169,6 +170,8 @@ class Islands:
                 continue
             if net_id in self._before and now.epoch <= before.epoch:
                 yield f"{net_id} went to {after} under the epoch of {before.owner}"
+            if before.owner in living and after in core.mesh.leases.retiring:
+                yield f"{net_id} went from {before.owner} to {after}, which is to leave"
             moved = self._moved.pop(net_id, None)
             # What returns under its number has lost what it had; who is to leave gives all away.
             if before.owner not in living or now.control_epoch != before.control_epoch:
@@ -191,6 +194,7 @@ class Islands:
         holder = holder[np.searchsorted(core.world.columns.rows(), rows)]
         lone = ~meetings.possible.any(axis=0) & (owner != SHARD_NONE) & (owner != holder)
         lone &= (holder != SHARD_NONE) & ~np.isin(rows, core.mesh.waiting_rows)
+        lone &= ~np.isin(holder, core.mesh.leases.retiring)
         for at in np.flatnonzero(lone).tolist():
             net_id = int(core.world.columns.net_id[rows[at]])
             if not is_clear(core, rows[at], int(owner[at]), -EDGE_SLACK):

@@ -97,12 +97,16 @@ def _kinds_that_meet(game: Declarations) -> np.ndarray:
 
 
 def living_owners(core: Replicator, rows: np.ndarray) -> np.ndarray:
-    """Give the owners of entities, int64[n], `SHARD_NONE` for those who are not there.
+    """Give the owners of entities, int64[n], `SHARD_NONE` for those who are not there."""
+    return living(core, rows, core.world.columns["shard"][rows].astype(np.int64))
+
+
+def living(core: Replicator, rows: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Keep the owners of entities that are there, int64[n].
 
     Who is to leave is there where it still holds the sector.
     """
     world, leases = core.world, core.mesh.leases
-    owner = world.columns["shard"][rows].astype(np.int64)
     sector = world.present(core.tick).sector[np.searchsorted(world.columns.rows(), rows)]
     stays = np.isin(owner, leases.retiring) & (owner == leases.holders_of(sector))
     return np.where(np.isin(owner, leases.shards) | stays, owner, SHARD_NONE)

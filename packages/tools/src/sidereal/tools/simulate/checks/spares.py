@@ -40,6 +40,9 @@ class Spares:
         self._returning: set[int] = set()
         self._died: set[int] = set()
         self._liars: set[int] = set()
+        self._retiring: set[int] = set()
+        # Who takes over from those that are to leave.
+        self._heirs: dict[int, int] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare who is there, and who holds what, with the tick before."""
@@ -66,7 +69,9 @@ class Spares:
         if gone and (came or gone & liars or len(gone) > 1):
             self._judges = False
             return
-        yield from self._judge_gone(cluster, lost, waited, set(peers), held)
+        yield from self._judge_heirs(cluster, core, held)
+        yield from self._judge_gone(cluster, lost, waited, set(peers) | self._retiring, held)
+        self._retiring = set(core.mesh.leases.retiring)
         self._waiting &= peers.keys() - draining
         names = {process.name for process in cluster.shards if process.spare}
         spares = {shard.shard for shard in shards if shard.name in names}
@@ -97,6 +102,7 @@ class Spares:
                 self._serving |= holders
                 self._waiting -= holders
                 self._replaced = (self._replaced - holders) | {number}
+                self._heirs[number] = next(iter(holders))
             elif not self._waiting:
                 self._returning.add(number)
                 self._died |= {number} - stays
@@ -104,6 +110,21 @@ class Spares:
                 yield f"shards {holders} have what {number} had, and {waited} waited"
             else:
                 self._judges = False
+
+    def _judge_heirs(
+        self, cluster: Cluster, core: Replicator, held: dict[int, set[Sector]]
+    ) -> Iterator[str]:
+        """Judge who gets what those give up that are to leave, and of which some is another's."""
+        leases = core.mesh.leases
+        heirs = self._heirs.items()
+        self._heirs = {
+            n: heir for n, heir in heirs if n in self._retiring and heir in leases.shards
+        }
+        for number, heir in self._heirs.items():
+            lost = self._lost(number, held)
+            cluster.exercised["sectors of heirs judged"] += len(lost)
+            if not lost <= held[heir]:
+                yield f"{lost} of {number} are not with {heir}, which has taken over from it"
 
     def _lost(self, number: int, held: dict[int, set[Sector]]) -> set[Sector]:
         """Tell what others have got of a shard since the tick before."""

@@ -82,6 +82,7 @@ JUDGED: Final = (
     "rows judged",
     "saved children judged",
     "ships handed over",
+    "sectors of heirs judged",
     "sectors of who leaves judged",
     "sectors that moved judged",
     "shadows judged",
