@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sidereal.replication.links.shards import NUMBERS_MAX
+from sidereal.replication.links.states import ShardState
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.borders import Sector, leases_of
 from sidereal.tools.simulate.cluster import Cluster
@@ -18,8 +19,9 @@ class Spares:
 
     Who waits is worked out from what happens. That is who has come as a spare, and from whom one
     has taken over, until it takes over itself. Who waits holds nothing and owns nothing. When one
-    is gone that held sectors, or is to leave and has lost some, all are held by one that waited. If
-    nobody waited it gets them back, or whoever comes first to wait does, if it has died.
+    is gone that held sectors, all are held by one that waited. When one is to leave, one that
+    waited is called, and gets all that it loses from then on. If nobody waited it gets them back,
+    or whoever comes first to wait does, if it has died.
 
     Where that can't be worked out nothing is judged any more: when several are gone at once, or one
     comes in the same tick; when a liar is gone, or one that held nothing; when several come of whom
@@ -59,10 +61,9 @@ class Spares:
             held[holder].add(sector)
         draining = _draining(cluster)
         waited = {n for n in self._waiting if n in peers and n not in came | draining}
-        lost = {n: self._lost(n, held) for n in self._serving & set(core.mesh.leases.retiring)}
-        lost = {n: sectors for n, sectors in lost.items() if sectors}
-        lost |= {n: self._held.get(n, set()) for n in self._serving - peers.keys()}
-        gone = lost.keys()
+        retired = self._serving & set(core.mesh.leases.retiring)
+        dead = self._serving - peers.keys()
+        gone = retired | dead
         honest = {process.name for process in cluster.shards if process.honest}
         liars = self._liars
         self._liars = {shard.shard for shard in shards if shard.name not in honest}
@@ -70,7 +71,8 @@ class Spares:
             self._judges = False
             return
         yield from self._judge_heirs(cluster, core, held)
-        yield from self._judge_gone(cluster, lost, waited, set(peers) | self._retiring, held)
+        yield from self._judge_retired(cluster, core, retired, waited)
+        yield from self._judge_gone(cluster, dead, waited, held)
         self._retiring = set(core.mesh.leases.retiring)
         self._waiting &= peers.keys() - draining
         names = {process.name for process in cluster.shards if process.spare}
@@ -83,17 +85,38 @@ class Spares:
         """Nothing more in the end."""
         return iter(())
 
+    def _judge_retired(
+        self, cluster: Cluster, core: Replicator, retired: set[int], waited: set[int]
+    ) -> Iterator[str]:
+        """Judge who is called when one is to leave, and note who changes roles."""
+        spare = {s.shard for s in core.shards.shards if s.state is ShardState.SPARE}
+        for number in retired:
+            self._serving.discard(number)
+            called = (self._waiting & set(core.mesh.leases.shards)) - spare
+            if len(called) == 1:
+                cluster.exercised["spares that took over judged"] += 1
+                self._serving |= called
+                self._waiting -= called
+                self._replaced = (self._replaced - called) | {number}
+                self._heirs[number] = next(iter(called))
+            elif not self._waiting:
+                self._returning.add(number)
+            elif waited:
+                yield f"{number} is to leave, {waited} waited, and {called} are called"
+            else:
+                self._judges = False
+
     def _judge_gone(
         self,
         cluster: Cluster,
-        gone: dict[int, set[Sector]],
+        dead: set[int],
         waited: set[int],
-        stays: set[int],
         held: dict[int, set[Sector]],
     ) -> Iterator[str]:
         """Judge who has what those had that are gone, and note who changes roles."""
-        for number, lost in gone.items():
+        for number in dead:
             self._serving.discard(number)
+            lost = self._held.get(number, set())
             holders = {holder for holder, sectors in held.items() if sectors & lost}
             if not lost:
                 self._judges = False
@@ -102,10 +125,9 @@ class Spares:
                 self._serving |= holders
                 self._waiting -= holders
                 self._replaced = (self._replaced - holders) | {number}
-                self._heirs[number] = next(iter(holders))
             elif not self._waiting:
                 self._returning.add(number)
-                self._died |= {number} - stays
+                self._died.add(number)
             elif waited and holders:
                 yield f"shards {holders} have what {number} had, and {waited} waited"
             else:
