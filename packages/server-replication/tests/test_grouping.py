@@ -20,13 +20,16 @@ from sidereal.protocol.rules import Rules
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX
+from sidereal.replication.notes import Notes
 from sidereal.replication.ownership import discs
 from sidereal.replication.ownership.candidates import touching_of
+from sidereal.replication.ownership.draining import Draining
 from sidereal.replication.ownership.grouping import Grouped, Grouping
 from sidereal.replication.ownership.handover import are_clear, decide_handovers
 from sidereal.replication.ownership.islands import SKIN, Bodies, find_pairs, label, slack_of
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.owners import Nodes, decide_owners
+from sidereal.replication.ownership.spares import Spares
 from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
 
 RULES = Rules()
@@ -292,16 +295,32 @@ def test_what_a_shard_that_leaves_keeps_is_at_a_border_like_all_else() -> None:
 
 def test_children_have_no_turn_but_that_of_their_root() -> None:
     rig = Rig(TWO | {(2, 0): 2})
-    roots = [rig.enter(2 * SIZE + 30.0, 100.0 * at, 2) for at in range(1, 4)]
     families = rig.world.families
+    # Those of the first root are in sectors of both shards.
+    roots = [rig.enter(2 * SIZE + x, 500.0, 2) for x in (30.0, -500.0, -300.0)]
     for root in roots:
-        for at in range(4):
-            child = rig.enter(2 * SIZE - 30.0 - 12.0 * at, float(rig.world.columns["y"][root]), 2)
+        for at in range(1, 5):
+            child = rig.enter(rig.world.columns["x"][root] - 20.0 * at, 500.0, 2)
             families.up[child] = families.root[child] = root
-    lone = [rig.enter(SIZE + 100.0 * at, 950.0, 2) for at in range(1, 4)]
     rig.leases.retire(2, {})
     rig.leases.assign({(1, 0): 1})
-    assert np.flatnonzero(rig.group(room=3).due).tolist() == sorted(lone)
+    assert np.flatnonzero(rig.group(room=3).due).tolist() == roots[1:]
+
+
+def test_children_of_what_a_shard_keeps_keep_no_sector_waiting() -> None:
+    rig = Rig(TWO | {(2, 0): 2})
+    root = rig.enter(2 * SIZE + 30.0, 500.0, 2)
+    for at in range(1, 5):
+        child = rig.enter(2 * SIZE - 20.0 * at, 500.0, 2)
+        rig.world.families.up[child] = rig.world.families.root[child] = root
+    rig.leases.retire(2, {(2, 0): 1.0})
+    rig.leases.assign({(1, 0): 1})
+    notes = cast(Notes, None)
+    draining = Draining(rig.world, rig.leases, rig.link, cast(Spares, None), notes)
+    present = rig.world.present(rig.tick)
+    holder = rig.leases.holders_of(present.sector)
+    given = draining.give_up(present, holder, np.full(NUMBERS_MAX + 1, 3))
+    assert [change.sector for change in given] == [(2, 0)]
 
 
 def test_nobody_goes_to_a_shard_that_is_to_leave() -> None:
